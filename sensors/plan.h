@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Merges the points of one device into the fewest requests. Pure, at start only; memory from the arena.
+ *
+ * Two points share a request when they have the same function, period and urgency and when reading the registers between
+ * them costs less line time than a second request:   gap < 6.5 + (T + t35 + h) / (2c)   registers,
+ * with c one character, T the device's turnaround, t35 the silence, h the host's overhead (for bits: 8 to a character).
+ * On TCP there is no line time and any gap within the limits pays. Never past 125 registers, 2000 bits, the device's own
+ * limit or POLLED_POINTS_MAX points; never across a gap when the device does not allow it. */
+#ifndef YANHUO_PLAN_H
+#define YANHUO_PLAN_H
+
+#include "base/arena.h"
+#include "sensors/device.h"
+#include "sensors/frame.h"
+
+struct plan_request {
+    enum frame_function function;
+    uint16_t address, count;
+    uint32_t every_ms;
+    bool fire;         /* carries a point of class fire: polled before everything else */
+    bool feeds_action; /* its reply holds the line until the verdict */
+    uint16_t points_count;
+    const uint16_t *points; /* indices within the device, ascending by address */
+};
+
+struct plan {
+    uint16_t count;
+    const struct plan_request *requests;
+};
+
+#define PLAN_TURNAROUND_US 5000 /* assumed until a device's own is learned */
+#define PLAN_HOST_US 200        /* measured: 150 to 250 us a transaction */
+
+/* `line` is NULL for TCP. ERR_RANGE when the device needs more than REQUESTS_PER_DEVICE_MAX requests. */
+NODISCARD enum err plan_build(const struct device_spec *device, const struct line_timing *line, struct arena *arena, struct plan *ret_plan);
+
+/* Line time of one good transaction, silence included; 0 for TCP. */
+int64_t plan_cost_us(const struct plan_request *request, const struct line_timing *line, int64_t turnaround_us);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine of one bus: what to ask next, who is dead, what an answer means. Pure: driven by poller_step with the time in
+ * the event, by the line's own thread (serial) or by the loop (TCP). Allocates from the arena at init only.
+ *
+ * Invariants, asserted by poller_check:
+ *  1. At most one request is under way; none is made while one is.
+ *  2. Writes go before reads, fire before the rest, and within a rank the earliest release first.
+ *  3. A dead device gets only probes, at its probe interval, and never more than 10 s apart.
+ *  4. A polling period is kept by release times (start + n * period), never by adding to a finish time; a release that was
+ *     missed is skipped and counted, not made up for.
+ *  5. Every request that is under way ends in exactly one POLLED or WRITTEN.
+ *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
+ * The phase of each request inside its first period is spread evenly over the devices, so that a start is no burst. */
+#ifndef YANHUO_POLLER_H
+#define YANHUO_POLLER_H
+
+#include "base/trace.h"
+#include "sensors/bus.h"
+#include "sensors/device.h"
+#include "sensors/plan.h"
+
+#define POLLER_HOLD_US 10000
+
+enum poller_event_kind {
+    POLLER_START,    /* once, first */
+    POLLER_TICK,     /* its wake time came */
+    POLLER_ANSWERED, /* the request under way ended */
+    POLLER_WRITE,    /* write one point, ahead of all reads */
+    POLLER_RELEASE,  /* the verdict on a held reply is in, its writes were delivered before */
+};
+
+struct write_command {
+    uint32_t id;     /* given back in struct written */
+    uint16_t device; /* index in the configuration */
+    uint16_t point;
+    double value; /* engineering value; 1 and 0 for on and off */
+};
+
+struct poller_event {
+    enum poller_event_kind kind;
+    struct now now;
+    const struct bus_answer *answer; /* POLLER_ANSWERED */
+    struct write_command write;      /* POLLER_WRITE */
+};
+
+/* What one finished read says about a device. On failure every point of the request is there with quality bad. */
+struct polled {
+    uint16_t bus, device; /* indices in the configuration */
+    enum bus_status status;
+    uint8_t exception;             /* non-zero: answered with this Modbus exception */
+    enum device_state device_state; /* after this answer */
+    bool holds;                    /* the line waits for RELEASE */
+    struct now now;                /* when the reply's last byte was read: the time of every reading in here */
+    int64_t took_us;               /* request handed to the bus -> now */
+    int64_t late_us;               /* how long after its release time the request was handed to the bus */
+    uint16_t count;
+    struct reading readings[POLLED_POINTS_MAX];
+};
+
+struct written {
+    uint32_t id;
+    uint16_t bus, device, point;
+    bool ok; /* the echo was equal */
+    enum bus_status status;
+    uint8_t exception;
+    struct now now;
+};
+
+struct poller_effects {
+    bool has_request, has_polled, has_written;
+    struct bus_request request;
+    struct polled polled;
+    struct written written;
+};
+
+/* Where a driven poller's effects go. Called on the thread that steps the poller; must copy and return at once. */
+struct bus_sink {
+    void *context;
+    void (*polled)(void *context, const struct polled *polled);
+    void (*written)(void *context, const struct written *written);
+    void (*traced)(void *context, const struct trace_line *line);
+};
+
+struct poller; /* defined in poller.c */
+
+/* `devices` and `bus` must outlive the poller. ERR_RANGE when a device needs too many requests. */
+NODISCARD enum err poller_create(const struct bus_spec *bus, const struct device_spec *const *devices, uint16_t devices_count, struct arena *arena,
+                                 struct trace *trace, struct poller **ret_poller);
+void poller_step(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects);
+int64_t poller_next_wake(const struct poller *poller); /* mono_us, NOW_NEVER while a request is under way */
+void poller_check(const struct poller *poller);
+
+/* Counters for health; safe to read only from the poller's own thread. */
+struct poller_counters {
+    uint64_t requests, answers, timeouts, corrupt, exceptions, writes, skipped_releases;
+    int64_t busy_us;
+    uint16_t devices_online, devices_dead;
+};
+const struct poller_counters *poller_counters(const struct poller *poller);
+
+#endif
