@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every bound of the gateway, with its reason. Nothing in the program grows past a number that stands here;
+ * a configuration that asks for more is refused by `yanhuo check` with the number in the message.
+ * Names say what is counted (`_MAX`) or how many bytes are set aside (`_SIZE`). */
+#ifndef YANHUO_LIMITS_H
+#define YANHUO_LIMITS_H
+
+/* Words */
+#define NAME_SIZE 64            /* a device, point, alarm or uplink name with its end mark: fits one MQTT topic level a person reads */
+#define VALUE_TEXT_SIZE 32      /* a string point: 15 registers and the end mark; model names and serial numbers fit */
+#define LINE_SIZE 512           /* one trace or log line; longer ones are cut with a mark */
+
+/* The plant */
+#define PLACES_MAX 256          /* premises behind one gateway */
+#define BUSES_MAX 512           /* 500 Modbus TCP endpoints and a few lines */
+#define SERIAL_BUSES_MAX 16     /* one thread each; a Pi with USB hubs carries no more */
+#define DEVICES_MAX 2048        /* 8 a bus on average over the most buses */
+#define DEVICES_PER_BUS_MAX 247 /* Modbus unit ids 1..247 */
+#define POINTS_PER_DEVICE_MAX 256
+#define POINTS_MAX 32768        /* all devices together; a point's state costs about 80 bytes */
+#define ALARMS_MAX 16384        /* two a point on average at 8,000 points */
+#define ACTIONS_MAX 64          /* local relay actions are few and each is thought about */
+#define UPLINKS_MAX 16          /* bits of an entry's uplink mask */
+#define ERROR_VALUES_MAX 8      /* sentinels one point may name */
+#define ENUMERATION_MAX 32      /* labels one point may name */
+#define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
+
+/* Modbus application protocol v1.1b3, section 6 */
+#define PDU_SIZE 253
+#define FRAME_SIZE 260          /* TCP: 7 byte header and PDU; RTU: 1 + PDU + 2 */
+#define REGISTERS_READ_MAX 125
+#define BITS_READ_MAX 2000
+#define POLLED_POINTS_MAX 128   /* points decoded from one reply; plan never merges more */
+#define REQUESTS_PER_DEVICE_MAX 64
+
+/* The engine */
+#define EFFECTS_MAX 64          /* effects of one step; what does not fit is done by the next step, at once */
+#define EFFECT_BYTES_SIZE 262144 /* payload bytes of one step: a full step of ordinary messages, or one largest message */
+#define PAYLOAD_SIZE 65536      /* one message; an entry is sealed before its message could be larger */
+#define TOPIC_SIZE 256
+#define ENTRY_SIZE 16384        /* one packed entry */
+#define ENTRY_READINGS_MAX 256  /* readings of one entry: at most 12 kB of JSON */
+#define RANGES_MAX 64           /* acknowledged ranges above a cursor's low-water mark; past that the uplink waits for the lowest */
+#define WINDOW_MAX 512          /* messages in flight to one uplink: 5 times the measured best of 100 at 100 ms of delay */
+#define WINDOW_DEFAULT 100
+#define WINDOW_RESERVED 8       /* slots that readings may not take, so that an alarm always finds one */
+#define QUERY_ROWS_SIZE 131072  /* bytes of one backlog read; larger than ENTRY_SIZE, so that a query always returns one */
+
+/* Text people write */
+#define CONFIG_FILE_SIZE (4 * 1024 * 1024)
+#define CONFIG_DEPTH_MAX 24
+#define DIAGNOSTICS_MAX 200     /* messages of one check; the rest is counted */
+
+#endif

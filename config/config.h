@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration as the rest of the gateway sees it: immutable after loading, indexed, every default filled in, every
+ * reference resolved to an index. Loaded by load.h; read by any thread. Lists are in the order of the file. */
+#ifndef YANHUO_CONFIG_H
+#define YANHUO_CONFIG_H
+
+#include "base/arena.h"
+#include "sensors/bus.h"
+#include "sensors/device.h"
+
+#define CONFIG_NONE UINT16_MAX /* no such place, point, ... */
+
+enum place_kind { PLACE_CHARGING, PLACE_KITCHEN, PLACE_COLD_STORE, PLACE_OTHER };
+
+struct config_place {
+    const char *key; /* "shed-1" */
+    const char *name, *address, *responsible, *phone; /* "" when not given */
+    enum place_kind kind;
+    uint16_t stoves;
+};
+
+/* How sure a profile's register map is, as it says itself. */
+enum profile_confidence { CONFIDENCE_CONFIRMED, CONFIDENCE_LIKELY, CONFIDENCE_UNCONFIRMED };
+
+struct config_device {
+    struct device_spec spec; /* name, unit id, points with the site's overrides */
+    uint16_t bus, place;     /* place: CONFIG_NONE when not given */
+    uint32_t first_point;    /* global index of its point 0: first_point + index within the device */
+    const char *location;    /* "" when not given */
+    const char *profile;     /* its profile's name, or "" for points listed inline */
+    const char *manufacturer, *model; /* "" when not known */
+};
+
+enum condition_kind { CONDITION_ABOVE, CONDITION_BELOW, CONDITION_EQUAL, CONDITION_COMMUNICATION };
+enum priority { PRIORITY_LOW, PRIORITY_MEDIUM, PRIORITY_HIGH };
+
+/* One alarm rule. Its durable key is device/name; every device also has one CONDITION_COMMUNICATION rule named
+ * "communication", class fault, made by the loader. */
+struct config_alarm {
+    const char *name;
+    uint16_t device, point; /* point: CONFIG_NONE for communication */
+    enum condition_kind condition;
+    double limit;         /* EQUAL: the value of the label or number */
+    const char *label;    /* the label of an EQUAL limit ("on"), or NULL */
+    double deadband;      /* ABOVE clears below limit - deadband, BELOW above limit + deadband */
+    uint32_t on_delay_ms, off_delay_ms;
+    uint8_t of_n, of_m;   /* at least n of the last m readings; 1 of 1 by default, m <= 32 */
+    bool latch;           /* stays until reset */
+    enum alarm_class class;
+    enum priority priority;
+    const char *zh, *en;  /* what a person reads; never NULL */
+};
+
+/* Local action: when the alarm becomes active, write the point; held until reset. */
+struct config_action {
+    const char *name;
+    uint16_t alarm;          /* index in alarms */
+    uint16_t device, point;  /* what is written */
+    double value;
+};
+
+enum uplink_kind { UPLINK_MQTT };
+
+struct config_readings { /* what of the readings an uplink gets, and how */
+    bool wanted;
+    uint32_t batch_ms;          /* 0: each poll its own message */
+    bool on_change;             /* report by exception: only values that changed, and at_least_every */
+    uint32_t at_least_every_ms; /* 0: never without a change */
+};
+
+struct config_mqtt {
+    const char *host;
+    uint16_t port;
+    bool tls;
+    const char *client_id, *username; /* username "" for none */
+    const char *password_credential;  /* name of a systemd credential, or NULL */
+    const char *password_plain;       /* written in the file (warned about), or NULL */
+    const char *ca_file, *certificate_file, *key_file; /* NULL when not given */
+    uint16_t keepalive_s, window;
+    const char *topic_prefix; /* "yanhuo/v1/nanhu-01" */
+};
+
+struct config_uplink {
+    const char *name;
+    enum uplink_kind kind;
+    struct config_mqtt mqtt;
+    struct config_readings readings;
+};
+
+struct config_store {
+    uint64_t spool_bytes_max;      /* of undelivered entries, all lanes */
+    uint32_t readings_commit_ms;   /* a power cut costs at most this much of the readings */
+    uint32_t history_days;
+};
+
+struct config {
+    const char *path;
+    const char *gateway_id, *timezone;
+    int utc_offset_minutes; /* of the timezone at load time; zone transitions come with civil time */
+    uint16_t places_count, buses_count, devices_count, alarms_count, actions_count, uplinks_count;
+    uint32_t points_count; /* of all devices */
+    const struct config_place *places;
+    const struct bus_spec *buses;
+    const struct config_device *devices;
+    const struct config_alarm *alarms;
+    const struct config_action *actions;
+    const struct config_uplink *uplinks;
+    struct config_store store;
+    char hash[17], profiles_hash[17]; /* FNV-1a 64 of the file's bytes and of the profiles used, in hex: to notice a change, not to prove one */
+};
+
+/* The point behind a device and an index within it. */
+static inline const struct point *config_point(const struct config *config, uint16_t device, uint16_t point) {
+    return &config->devices[device].spec.points[point];
+}
+
+#endif

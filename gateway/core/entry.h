@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An entry is what is accepted, stored and delivered: the readings of one device, or one event. It is sealed once, with its
+ * id, and never changed: the same bytes stand in memory, in the store and in a replay; each uplink renders them its own way.
+ * An id is gateway-start-seq: `start` is 64 random bits of the process start that sealed it, `seq` counts entries in this
+ * store. Pure; any thread.
+ *
+ * Sealed layout, little-endian: size u32, lane u8, kind u8, uplinks u16, flags u8, seq u64, start u64, at_ms u64, body.
+ * Sealed entries stand one after the other without gaps, so a batch of them is one run of bytes. */
+#ifndef YANHUO_ENTRY_H
+#define YANHUO_ENTRY_H
+
+#include "base/bytes.h"
+#include "base/now.h"
+#include "config/config.h"
+#include "sensors/point.h"
+
+/* Each lane has its own order, cursor and quota. Fire is a lane of its own, so that it overtakes everything by being asked first. */
+enum lane { LANE_FIRE, LANE_EVENT, LANE_READING, LANES_COUNT };
+
+enum entry_kind { /* stored: never renumbered */
+    ENTRY_READINGS = 1,
+    ENTRY_ALARM = 2,  /* an alarm's transition */
+    ENTRY_ACTION = 3, /* a local write and what came of it */
+    ENTRY_ROSTER = 4, /* at start: an occurrence that is still open */
+    ENTRY_GAP = 5,    /* entries dropped before delivery, counted */
+    ENTRY_CLOCK = 6,  /* the wall clock became trusted, or jumped */
+    ENTRY_SYSTEM = 7, /* started, stopped, configuration changed */
+};
+
+const char *lane_name(enum lane lane);
+
+struct entry { /* a view; body points into the sealed bytes */
+    enum lane lane;
+    enum entry_kind kind;
+    uint16_t uplinks; /* bit per durable uplink number: whom it is for */
+    bool trusted;     /* the clock was trusted when at_ms was read */
+    uint64_t seq, start;
+    int64_t at_ms;
+    const uint8_t *body;
+    uint32_t body_size;
+};
+
+#define ENTRY_HEADER_SIZE 33
+
+/* Writes the sealed form; false (nothing usable written) when it does not fit. */
+bool entry_seal(const struct entry *entry, struct bytes_writer *writer);
+/* Reads the sealed entry at the start of `bytes`; false when it is cut or damaged. *ret_size is its whole length. */
+bool entry_open(const uint8_t *bytes, size_t size, struct entry *ret_entry, size_t *ret_size);
+
+/* ---- the names behind numbers that outlive a configuration ---- */
+
+/* A series is a point with its unit and scale; its number is given by the store once and never reused, so that stored
+ * readings keep their names when the configuration changes. */
+struct series {
+    const char *device, *point;
+};
+
+struct series_directory {
+    uint32_t count; /* numbers 0 .. count - 1 */
+    const struct series *items;
+    const uint32_t *of_point; /* global point index -> number */
+};
+
+/* ---- readings: packed as varints, about 6 to 12 bytes each ---- */
+
+/* One reading: series, time before or after the entry's, quality, value. */
+struct packed_reading {
+    uint32_t series;
+    int64_t at_ms;
+    uint8_t quality, reason;
+    struct value value;
+};
+
+void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading);
+/* Takes the next reading; false at the end or when damaged (then reader->failed). */
+bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading);
+
+/* ---- events: everything a reader needs, as it was then ---- */
+
+#define EVENT_TEXT_SIZE 160
+
+struct alarm_event { /* ENTRY_ALARM, ENTRY_ROSTER */
+    char device[NAME_SIZE], alarm[NAME_SIZE];
+    uint64_t occurrence_start, occurrence_seq; /* id of the entry that raised it; 0, 0 before the first */
+    uint8_t class, priority, state;            /* enum alarm_class, priority, alarm_state */
+    uint8_t cause;                             /* enum alarm_cause: what made this transition */
+    char condition[16];                        /* above, below, equal, communication */
+    struct value value;                        /* what decided it; VALUE_NONE for communication */
+    char unit[16];
+    bool has_limit;
+    double limit;
+    int64_t since_ms; /* when the condition became true */
+    char place[NAME_SIZE], place_name[EVENT_TEXT_SIZE], address[EVENT_TEXT_SIZE], phone[NAME_SIZE], location[EVENT_TEXT_SIZE];
+    char zh[EVENT_TEXT_SIZE], en[EVENT_TEXT_SIZE];
+    bool test;
+};
+void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event);
+bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event);
+
+struct action_event { /* ENTRY_ACTION */
+    char action[NAME_SIZE], device[NAME_SIZE], point[NAME_SIZE], alarm_device[NAME_SIZE], alarm[NAME_SIZE];
+    double value;
+    bool ok;
+    uint8_t attempt;
+    char why[EVENT_TEXT_SIZE]; /* "" when ok */
+};
+void entry_put_action(struct bytes_writer *body, const struct action_event *event);
+bool entry_get_action(const struct entry *entry, struct action_event *ret_event);
+
+struct gap_event { /* ENTRY_GAP */
+    uint8_t lane;
+    uint64_t from_seq, to_seq, count; /* entries */
+    char why[EVENT_TEXT_SIZE];
+};
+void entry_put_gap(struct bytes_writer *body, const struct gap_event *event);
+bool entry_get_gap(const struct entry *entry, struct gap_event *ret_event);
+
+struct system_event { /* ENTRY_CLOCK, ENTRY_SYSTEM */
+    char what[NAME_SIZE];        /* "started", "stopped", "clock", "configuration" */
+    char detail[EVENT_TEXT_SIZE];
+    int64_t offset_ms;           /* clock: how far the wall clock was moved */
+};
+void entry_put_system(struct bytes_writer *body, const struct system_event *event);
+bool entry_get_system(const struct entry *entry, struct system_event *ret_event);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway's brain: composes core and uplinks. Everything that happens comes in as an event with its time, everything it
+ * wants done goes out as effects. Pure: no clock, no I/O, no thread, no allocation after engine_create. One owner, the loop
+ * thread (or the simulation). Payload bytes in effects are valid until the next engine_step. */
+#ifndef YANHUO_ENGINE_H
+#define YANHUO_ENGINE_H
+
+#include "base/trace.h"
+#include "gateway/core/entry.h"
+#include "sensors/poller.h"
+
+/* ---- what the store knows at start ---- */
+
+struct acked_range {
+    uint64_t from, to;
+};
+
+/* Delivered to one uplink in one lane: everything up to `low`, and the ranges above it (ascending, disjoint, not touching). */
+struct cursor {
+    uint64_t low;
+    uint16_t ranges_count;
+    struct acked_range ranges[RANGES_MAX];
+};
+
+struct store_alarm { /* one record, by its durable key */
+    const char *device, *alarm;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct store_image {
+    uint64_t next_seq;                       /* above every seq this store ever gave out, as far as it knows */
+    uint8_t uplink_numbers[UPLINKS_MAX];     /* configuration index -> durable number (bit in an entry's mask) */
+    struct cursor cursors[UPLINKS_MAX][LANES_COUNT]; /* by configuration index */
+    uint32_t alarms_count;
+    const struct store_alarm *alarms;
+    struct series_directory series;
+    bool configuration_changed; /* the hash differs from the last start's */
+    bool quarantined;           /* a damaged file was put aside */
+};
+
+/* ---- events ---- */
+
+enum event_kind {
+    EVENT_START,
+    EVENT_TICK,
+    EVENT_POLLED,
+    EVENT_WRITTEN,
+    EVENT_STORED,
+    EVENT_ROWS,
+    EVENT_LINK_UP,
+    EVENT_LINK_DOWN,
+    EVENT_ACKED,
+    EVENT_RECEIVED,
+    EVENT_CLOCK,
+    EVENT_COMMAND,
+    EVENT_STOP,
+};
+
+/* Why a link is down; each has one clear sentence (link_reason_sentence). */
+enum link_reason {
+    LINK_LOST,        /* was up */
+    LINK_REFUSED_TCP, /* nobody listens there */
+    LINK_UNREACHABLE, /* no route, no name, time-out */
+    LINK_CREDENTIALS, /* wrong user name or password, or not authorised */
+    LINK_CERTIFICATE, /* the broker's certificate does not hold */
+    LINK_PROTOCOL,    /* the broker refused for another reason */
+    LINK_CLOSED,      /* by us */
+};
+const char *link_reason_name(enum link_reason reason);
+const char *link_reason_sentence(enum link_reason reason);
+
+enum ack_result {
+    ACK_OK,
+    ACK_REFUSED, /* the far end answered and will not take it (MQTT 5 reason code) */
+    ACK_LOST,    /* not known to have arrived; it becomes eligible again */
+};
+
+struct event {
+    enum event_kind kind;
+    struct now now;
+    union {
+        struct {
+            uint64_t start, seed; /* random bits: the start's identity, and jitter */
+            const struct store_image *image;
+        } start;
+        const struct polled *polled;
+        const struct written *written;
+        struct {
+            enum lane lane;
+            enum err err;
+            uint64_t last_seq; /* the run that ended with this seq is durable (err OK) or is to be tried again */
+            uint64_t evicted_from, evicted_to, evicted_count; /* undelivered entries dropped for room; count 0 for none */
+        } stored;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            enum err err;
+            const uint8_t *bytes; /* sealed entries, ascending; valid until the next QUERY of this uplink */
+            size_t size;
+            uint64_t after_seq;   /* as asked */
+            uint64_t through_seq; /* everything up to here was looked at; what is missing below it is not in the store */
+        } rows;
+        struct {
+            uint16_t uplink;
+            uint16_t receive_max; /* most unacknowledged messages the far end allows; 65535 when it says nothing */
+            uint8_t version;      /* 5 or 4 (MQTT 3.1.1) */
+        } link_up;
+        struct {
+            uint16_t uplink;
+            enum link_reason reason;
+            int code;         /* the library's own, for health */
+            const char *text; /* more, or "" */
+        } link_down;
+        struct {
+            uint16_t uplink, slot;
+            enum ack_result result;
+            int code;
+        } acked;
+        struct {
+            uint16_t uplink;
+            bool retained;
+            const char *topic;
+            const uint8_t *payload;
+            size_t size;
+        } received;
+    };
+};
+
+/* ---- effects ---- */
+
+enum effect_kind {
+    EFFECT_WRITE,      /* hand a write to a bus */
+    EFFECT_RELEASE,    /* the verdict on a held reply is in */
+    EFFECT_STORE,      /* make a run of one lane durable, answered by STORED */
+    EFFECT_HISTORY,    /* append a batch of readings to the history, not answered */
+    EFFECT_CURSOR,     /* remember a cursor, lazily, not answered */
+    EFFECT_QUERY,      /* read a backlog, answered by ROWS; at most one an uplink */
+    EFFECT_CONNECT,    /* answered by LINK_UP or LINK_DOWN */
+    EFFECT_DISCONNECT, /* answered by LINK_DOWN */
+    EFFECT_SEND,       /* answered by exactly one ACKED for its slot */
+    EFFECT_NOTIFY,     /* tell the service manager */
+    EFFECT_STOPPED,    /* everything that could be saved is saved */
+};
+
+enum notify_kind { NOTIFY_READY, NOTIFY_STATUS, NOTIFY_STOPPING };
+
+struct effect {
+    enum effect_kind kind;
+    union {
+        struct {
+            uint16_t bus;
+            struct write_command command;
+        } write;
+        struct {
+            uint16_t bus;
+        } release;
+        struct {
+            enum lane lane;
+            uint64_t first_seq, last_seq;
+            const uint8_t *bytes; /* sealed entries */
+            uint32_t size;
+            const struct alarm_save *alarms; /* alarm records that changed with them: one commit */
+            uint16_t alarms_count;
+        } store;
+        struct {
+            int64_t at_ms; /* entry_get_reading's reference time */
+            const uint8_t *bytes; /* packed readings */
+            uint32_t size;
+        } history;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            const struct cursor *cursor;
+        } cursor;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            uint64_t after_seq, through_seq;
+        } query;
+        struct {
+            uint16_t uplink;
+        } link; /* CONNECT, DISCONNECT */
+        struct {
+            uint16_t uplink, slot;
+            const char *topic;
+            const char *payload;
+            uint32_t size;
+            uint8_t qos;
+            bool retain;
+        } send;
+        struct {
+            enum notify_kind kind;
+            const char *status;
+        } notify;
+    };
+};
+
+#define ALARM_SAVES_MAX 64 /* alarm records of one store run; more wait for the next run */
+
+struct alarm_save {
+    const char *device, *alarm;
+    uint8_t bytes[64];
+    uint8_t size;
+};
+
+struct effects {
+    uint16_t count;
+    struct effect items[EFFECTS_MAX];
+    uint32_t bytes_used;
+    char bytes[EFFECT_BYTES_SIZE]; /* topics and payloads of this step */
+};
+
+/* ---- the machine ---- */
+
+struct engine;
+
+/* `config` and `series` must outlive it. Takes its memory from the arena. */
+struct engine *engine_create(const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace);
+
+/* *ret_effects is overwritten, not added to. */
+void engine_step(struct engine *engine, const struct event *event, struct effects *ret_effects);
+
+/* The one deadline: call with TICK at or after it. Equal to the last event's time when work is left over. */
+int64_t engine_next_wake(const struct engine *engine);
+void engine_check(const struct engine *engine);
+
+/* For health and tests. */
+struct engine_counters {
+    uint64_t polls, polls_failed, readings, readings_bad;
+    uint64_t sealed[LANES_COUNT], lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
+    uint64_t alarms_active, alarm_transitions;
+    int64_t poll_late_max_us;
+    struct {
+        bool up;
+        uint64_t sent, acked, refused, resent, connects;
+        uint32_t in_flight, window;
+        enum link_reason reason;
+        char text[LINE_SIZE / 4];
+    } uplinks[UPLINKS_MAX];
+};
+const struct engine_counters *engine_counters(const struct engine *engine);
+
+#endif

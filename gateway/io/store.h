@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The disk: spool.db (entries, cursors, open alarms; synchronous FULL) and history.db (packed chunks; synchronous NORMAL),
+ * both SQLite in WAL. One writer thread, one query thread; the caller is the loop thread and never waits for the disk.
+ * store.c is the only file that includes sqlite3.h.
+ *
+ * Guarantees: `stored` is called only after the fsync of the commit that holds the run; a run and its alarm records are one
+ * commit; what every uplink has acknowledged is deleted, the rest stays until the quota drops the oldest readings first
+ * (then events, fire last), told by `evicted_*`; a damaged file is renamed NAME.corrupt-START and a new one begun. */
+#ifndef YANHUO_STORE_H
+#define YANHUO_STORE_H
+
+#include "gateway/engine.h"
+
+struct store;
+
+struct store_stored {
+    enum lane lane;
+    enum err err;
+    int os_error;
+    uint64_t last_seq, evicted_from, evicted_to, evicted_count;
+    int64_t took_us; /* begin to end of the commit */
+};
+
+struct store_rows {
+    uint16_t uplink;
+    enum lane lane;
+    enum err err;
+    const uint8_t *bytes; /* the uplink's own buffer: belongs to the receiver until it asks the next query of this uplink */
+    size_t size;
+    uint64_t after_seq, through_seq;
+};
+
+/* Called on the store's threads; must hand over and return at once. */
+struct store_sink {
+    void *context;
+    void (*stored)(void *context, const struct store_stored *stored);
+    void (*rows)(void *context, const struct store_rows *rows);
+    void (*traced)(void *context, const struct trace_line *line); /* quarantined, disk full, disk back, slow commit */
+};
+
+/* Opens or creates the files in `dir`, assigns numbers to new series and uplinks, reads cursors and alarm records into
+ * *ret_image (memory from `arena`), then starts the threads. Blocks: start-up only. A file that cannot be used is put aside
+ * and a new one begun; ERR_IO with a diagnostic line on the sink only when the folder itself cannot be written. */
+NODISCARD enum err store_open(const char *dir, const struct config *config, struct arena *arena, const struct store_sink *sink,
+                              struct store_image *ret_image, struct store **ret_store);
+
+/* Finishes what was submitted, checkpoints, closes. NULL is allowed. */
+void store_close(struct store *store);
+
+/* Each copies what it needs before it returns. At most one STORE per lane and one QUERY per uplink may be under way. */
+void store_submit(struct store *store, enum lane lane, uint64_t first_seq, uint64_t last_seq, const uint8_t *bytes, uint32_t size,
+                  const struct alarm_save *alarms, uint16_t alarms_count);
+void store_history(struct store *store, int64_t at_ms, const uint8_t *bytes, uint32_t size);
+void store_cursor(struct store *store, uint16_t uplink, enum lane lane, const struct cursor *cursor);
+void store_query(struct store *store, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq);
+
+/* Microseconds since the writer last finished a job or was idle, for the watchdog and health. Any thread. */
+int64_t store_idle_us(const struct store *store);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A serial line: its port and the thread that steps its poller, because silence on the line must be kept to the character
+ * whatever the loop does. The only file that includes modbus.h (bus_rtu.c) opens and configures the port with libmodbus and
+ * frames requests with it; the receive side is ours.
+ * Owner: run.c. bus_rtu_open/close and the post functions are called from the loop thread; the sink from the line's thread. */
+#ifndef YANHUO_BUS_RTU_H
+#define YANHUO_BUS_RTU_H
+
+#include "sensors/poller.h"
+
+struct bus_rtu;
+
+/* Starts the thread. A port that cannot be opened is not an error here: the line keeps trying with growing pauses and its
+ * devices are polled as BUS_DISCONNECTED. ERR_NOMEM when no thread can be had. `poller` belongs to the line's thread until
+ * bus_rtu_close, `trace` is the trace the poller was created with. */
+NODISCARD enum err bus_rtu_open(const struct bus_spec *bus, struct poller *poller, struct trace *trace, const struct bus_sink *sink,
+                                struct bus_rtu **ret_bus);
+/* Ends after the transaction under way; NULL is allowed. */
+void bus_rtu_close(struct bus_rtu *bus);
+
+/* ERR_FULL when WRITES_PENDING_MAX writes wait. */
+NODISCARD enum err bus_rtu_write(struct bus_rtu *bus, const struct write_command *write);
+void bus_rtu_release(struct bus_rtu *bus);
+
+/* Microseconds since the line's thread last finished a step, for the watchdog. Any thread. */
+int64_t bus_rtu_idle_us(const struct bus_rtu *bus);
+
+#endif
