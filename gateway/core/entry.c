@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sealing and opening entries, and the packing of readings.
+ *
+ * A reading is packed as: series (varint), milliseconds after the entry's time (zigzag varint), one byte of value kind (low
+ * 4 bits) and quality (high 4 bits), a reason byte only when the quality is not good, then the value by its kind. */
+#include "gateway/core/entry.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+const char *lane_name(enum lane lane) {
+    switch (lane) {
+    case LANE_FIRE:
+        return "fire";
+    case LANE_EVENT:
+        return "event";
+    case LANE_READING:
+        return "reading";
+    case LANES_COUNT:
+        break;
+    }
+    return "unknown";
+}
+
+static void put_u16(struct bytes_writer *writer, uint16_t value) {
+    bytes_put_u8(writer, value & 0xFF);
+    bytes_put_u8(writer, value >> 8);
+}
+
+static void put_u32(struct bytes_writer *writer, uint32_t value) {
+    put_u16(writer, value & 0xFFFF);
+    put_u16(writer, value >> 16);
+}
+
+static uint32_t get_little(struct bytes_reader *reader, unsigned bytes) {
+    uint32_t value = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        value |= (uint32_t)bytes_get_u8(reader) << (8 * i);
+    return value;
+}
+
+bool entry_seal(const struct entry *entry, struct bytes_writer *writer) {
+    size_t size = ENTRY_HEADER_SIZE + (size_t)entry->body_size;
+    if (writer->full || writer->size - writer->length < size)
+        return false;
+    put_u32(writer, (uint32_t)size);
+    bytes_put_u8(writer, (uint8_t)entry->lane);
+    bytes_put_u8(writer, (uint8_t)entry->kind);
+    put_u16(writer, entry->uplinks);
+    bytes_put_u8(writer, entry->trusted ? 1 : 0);
+    bytes_put_u64(writer, entry->seq);
+    bytes_put_u64(writer, entry->start);
+    bytes_put_u64(writer, (uint64_t)entry->at_ms);
+    bytes_put_raw(writer, entry->body, entry->body_size);
+    CHECK(!writer->full);
+    return true;
+}
+
+bool entry_open(const uint8_t *bytes, size_t size, struct entry *ret_entry, size_t *ret_size) {
+    struct bytes_reader reader;
+    bytes_reader_init(&reader, bytes, size);
+    uint32_t whole = get_little(&reader, 4);
+    struct entry entry;
+    entry.lane = (enum lane)bytes_get_u8(&reader);
+    entry.kind = (enum entry_kind)bytes_get_u8(&reader);
+    entry.uplinks = (uint16_t)get_little(&reader, 2);
+    entry.trusted = bytes_get_u8(&reader) & 1;
+    entry.seq = bytes_get_u64(&reader);
+    entry.start = bytes_get_u64(&reader);
+    entry.at_ms = (int64_t)bytes_get_u64(&reader);
+    if (reader.failed || whole < ENTRY_HEADER_SIZE || whole > size || entry.lane >= LANES_COUNT)
+        return false;
+    entry.body = bytes + ENTRY_HEADER_SIZE;
+    entry.body_size = whole - ENTRY_HEADER_SIZE;
+    *ret_entry = entry;
+    *ret_size = whole;
+    return true;
+}
+
+static void put_value(struct bytes_writer *writer, const struct value *value) {
+    switch (value->kind) {
+    case VALUE_NONE:
+        break;
+    case VALUE_NUMBER:
+        bytes_put_double(writer, value->number);
+        break;
+    case VALUE_INTEGER:
+        bytes_put_zigzag(writer, value->integer);
+        break;
+    case VALUE_UNSIGNED:
+        bytes_put_varint(writer, value->whole);
+        break;
+    case VALUE_TEXT:
+        bytes_put_text(writer, value->text);
+        break;
+    }
+}
+
+static void get_value(struct bytes_reader *reader, unsigned kind, struct value *ret_value) {
+    memset(ret_value, 0, sizeof(*ret_value));
+    ret_value->kind = (enum value_kind)kind;
+    switch (ret_value->kind) {
+    case VALUE_NONE:
+        return;
+    case VALUE_NUMBER:
+        ret_value->number = bytes_get_double(reader);
+        return;
+    case VALUE_INTEGER:
+        ret_value->integer = bytes_get_zigzag(reader);
+        return;
+    case VALUE_UNSIGNED:
+        ret_value->whole = bytes_get_varint(reader);
+        return;
+    case VALUE_TEXT:
+        bytes_get_text(reader, ret_value->text, sizeof(ret_value->text));
+        return;
+    }
+    reader->failed = true;
+}
+
+void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading) {
+    bytes_put_varint(body, reading->series);
+    bytes_put_zigzag(body, reading->at_ms - entry_at_ms);
+    bytes_put_u8(body, (uint8_t)(reading->value.kind | reading->quality << 4));
+    if (reading->quality != QUALITY_GOOD)
+        bytes_put_u8(body, reading->reason);
+    put_value(body, &reading->value);
+}
+
+bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading) {
+    if (body->failed || body->position >= body->size)
+        return false;
+    ret_reading->series = (uint32_t)bytes_get_varint(body);
+    ret_reading->at_ms = entry_at_ms + bytes_get_zigzag(body);
+    uint8_t head = bytes_get_u8(body);
+    ret_reading->quality = head >> 4;
+    ret_reading->reason = ret_reading->quality != QUALITY_GOOD ? bytes_get_u8(body) : REASON_NONE;
+    get_value(body, head & 0x0F, &ret_reading->value);
+    return !body->failed;
+}
