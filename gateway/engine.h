@@ -6,6 +6,7 @@
 #define YANHUO_ENGINE_H
 
 #include "base/trace.h"
+#include "gateway/core/alarm.h"
 #include "gateway/core/entry.h"
 #include "sensors/poller.h"
 
@@ -200,7 +201,7 @@ struct effect {
 
 struct alarm_save {
     const char *device, *alarm;
-    uint8_t bytes[64];
+    uint8_t bytes[ALARM_RECORD_SIZE];
     uint8_t size;
 };
 

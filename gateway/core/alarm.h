@@ -5,7 +5,6 @@
 #define YANHUO_ALARM_H
 
 #include "base/now.h"
-#include "base/trace.h"
 #include "config/config.h"
 
 enum alarm_state { /* stored: never renumbered */
@@ -28,9 +27,6 @@ const char *alarm_state_name(enum alarm_state state);
 const char *alarm_cause_name(enum alarm_cause cause);
 bool alarm_state_active(enum alarm_state state);
 
-/* What the newest evidence says about the condition. */
-enum alarm_evidence { EVIDENCE_NONE, EVIDENCE_TRUE, EVIDENCE_BETWEEN, EVIDENCE_FALSE };
-
 struct alarm {
     const struct config_alarm *rule;
     enum alarm_state state;
@@ -38,8 +34,7 @@ struct alarm {
     bool waiting;        /* a delay runs: on-delay when not active, off-delay when active */
     int64_t deadline_us; /* of the running delay; NOW_NEVER when none runs or it is frozen */
     int64_t frozen_us;   /* what was left of a delay when the data stopped; 0 when not frozen */
-    uint32_t history;    /* newest condition in bit 0; N of M */
-    uint8_t history_count;
+    uint32_t history;    /* one bit a good reading, the newest in bit 0: N of M */
     int64_t since_ms;    /* wall time at which the present condition began */
     uint64_t occurrence_start, occurrence_seq;
     struct value value;  /* newest good value */
@@ -64,7 +59,7 @@ int64_t alarm_next_wake(const struct alarm *alarm);
 void alarm_check(const struct alarm *alarm);
 
 /* What survives a restart: written with each transition, read before anything is judged. */
-#define ALARM_RECORD_SIZE 64
+#define ALARM_RECORD_SIZE 96
 size_t alarm_record_put(const struct alarm *alarm, uint8_t ret_bytes[ALARM_RECORD_SIZE]);
 bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size);
 
