@@ -15,10 +15,12 @@
  * own mistake (CHECK). */
 void decode_point(const struct point *point, const uint8_t *data, size_t data_size, uint16_t first, uint16_t count, struct reading *ret_reading);
 
-/* Registers a value of this type takes on the wire (string, BCD: what the point says). */
+/* Registers a value of this type takes on the wire; 0 for string and BCD, where the point says it (string: at most 15,
+ * BCD: at most 4). */
 uint8_t decode_registers(enum point_type type);
 
 /* The reverse, for writes and for the simulator: the raw register contents of an engineering value.
+ * A number is rounded to the nearest step of the raw value; bits outside a bit field are 0.
  * ERR_RANGE when the value cannot be represented. `ret_registers` has room for point->registers. */
 NODISCARD enum err decode_encode(const struct point *point, const struct value *value, uint16_t *ret_registers);
 
