@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text as it leaves the gateway: every form is compared byte for byte, also under a locale with a decimal comma. */
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/prng.h"
+#include "base/text.h"
+
+static void writer_never_half(void **state) {
+    (void)state;
+    char bytes[8];
+    struct text text;
+    text_init(&text, bytes, sizeof(bytes));
+    text_add(&text, "abc");
+    text_add_json(&text, "long");
+    assert_true(text.full);
+    assert_string_equal(bytes, "abc");
+    text_add_char(&text, 'd');
+    assert_string_equal(bytes, "abc");
+    text_init(&text, bytes, sizeof(bytes));
+    text_add(&text, "1234567");
+    assert_false(text.full);
+    text_add(&text, "");
+    assert_false(text.full);
+    text_add_char(&text, '8');
+    assert_true(text.full);
+}
+
+static void whole_numbers(void **state) {
+    (void)state;
+    char bytes[128];
+    struct text text;
+    text_init(&text, bytes, sizeof(bytes));
+    text_add_u64(&text, UINT64_MAX);
+    text_add_char(&text, ' ');
+    text_add_s64(&text, INT64_MIN);
+    text_add_char(&text, ' ');
+    text_add_hex64(&text, 0xABC);
+    assert_string_equal(bytes, "18446744073709551615 -9223372036854775808 0000000000000abc");
+}
+
+static const struct {
+    double value;
+    const char *form;
+} doubles[] = {
+    {0.0, "0"},
+    {-0.0, "-0"},
+    {0.1, "0.1"},
+    {0.1 + 0.2, "0.30000000000000004"},
+    {1.0 / 3, "0.3333333333333333"},
+    {100000, "100000"},
+    {1e15, "1e+15"},
+    {1e300, "1e+300"},
+    {1e-7, "1e-7"},
+    {-1.5e-10, "-1.5e-10"},
+    {123456.789, "123456.789"},
+    {9007199254740993.0, "9007199254740992"},
+    {DBL_MAX, "1.7976931348623157e+308"},
+    {DBL_MIN, "2.2250738585072014e-308"},
+    {5e-324, "5e-324"},
+    {INFINITY, "null"},
+    {-INFINITY, "null"},
+    {NAN, "null"},
+};
+
+static void shortest_doubles(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(doubles); i++) {
+        char bytes[64];
+        struct text text;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_double(&text, doubles[i].value);
+        assert_string_equal(bytes, doubles[i].form);
+    }
+}
+
+static void doubles_round_trip(void **state) {
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 3);
+    for (unsigned i = 0; i < 200000; i++) {
+        uint64_t bits = prng_next(&prng);
+        double value, back = 0;
+        if (i % 3 == 0)
+            value = (double)((int64_t)prng_below(&prng, 2000000) - 1000000) / 1000; /* what sensors say */
+        else
+            memcpy(&value, &bits, sizeof(value));
+        if (!isfinite(value))
+            continue;
+        char bytes[64];
+        struct text text;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_double(&text, value);
+        assert_true(text_read_double(bytes, &back));
+        assert_memory_equal(&value, &back, sizeof(value));
+        if (i % 3 == 0)
+            assert_true(text.length <= 9);
+    }
+}
+
+/* Ubuntu and Debian images carry no such locale; then the rest of the test still stands. */
+static void locale_does_not_matter(void **state) {
+    static const char *names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8", "ps_AF.UTF-8"};
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_COUNT(names) && !found; i++)
+        found = setlocale(LC_ALL, names[i]) && localeconv()->decimal_point[0] != '.';
+    if (!found) {
+        setlocale(LC_ALL, "C");
+        skip();
+    }
+    shortest_doubles(state);
+    double value = 0;
+    assert_true(text_read_double("1.25", &value));
+    assert_true(value == 1.25);
+    assert_false(text_read_double("1,25", &value));
+    setlocale(LC_ALL, "C");
+}
+
+static void json_strings(void **state) {
+    (void)state;
+    static const struct {
+        const char *string, *form;
+    } cases[] = {
+        {"", "\"\""},
+        {"plain", "\"plain\""},
+        {"\"\\/", "\"\\\"\\\\/\""},
+        {"\b\f\n\r\t\x01\x1F\x7F", "\"\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\""},
+        {"\xE7\x83\x9F\xE7\x81\xAB \xF0\x9F\x94\xA5", "\"\xE7\x83\x9F\xE7\x81\xAB \xF0\x9F\x94\xA5\""},
+        {"a\xFFz", "\"a\xEF\xBF\xBDz\""},
+        {"\xE7\x83", "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},                 /* cut */
+        {"\xC0\x80", "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},                 /* overlong */
+        {"\xED\xA0\x80", "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""}, /* surrogate */
+        {NULL, "null"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char bytes[128];
+        struct text text;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_json(&text, cases[i].string);
+        assert_string_equal(bytes, cases[i].form);
+    }
+}
+
+static void json_is_always_utf8(void **state) {
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 11);
+    for (unsigned round = 0; round < 20000; round++) {
+        char string[16], bytes[128];
+        size_t length = prng_below(&prng, sizeof(string));
+        for (size_t i = 0; i < length; i++)
+            string[i] = (char)(1 + prng_below(&prng, 255));
+        string[length] = '\0';
+        struct text text;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_json(&text, string);
+        assert_false(text.full);
+        assert_true(text_is_utf8(bytes, text.length));
+        for (size_t i = 0; i < text.length; i++)
+            assert_true((unsigned char)bytes[i] >= 0x20);
+    }
+}
+
+static void times(void **state) {
+    (void)state;
+    static const struct {
+        int64_t wall_ms;
+        int offset_minutes;
+        const char *form;
+    } cases[] = {
+        {0, 0, "1970-01-01T00:00:00.000+00:00"},
+        {-1, 0, "1969-12-31T23:59:59.999+00:00"},
+        {1795406400123, 480, "2026-11-23T12:00:00.123+08:00"},
+        {951782400000, 0, "2000-02-29T00:00:00.000+00:00"},
+        {951868800000, -1, "2000-02-29T23:59:00.000-00:01"},
+        {4107542400000, 0, "2100-03-01T00:00:00.000+00:00"}, /* 2100 is not a leap year */
+        {1704067199999, 0, "2023-12-31T23:59:59.999+00:00"},
+        {0, -570, "1969-12-31T14:30:00.000-09:30"},
+        {253402300799999, 0, "9999-12-31T23:59:59.999+00:00"},
+        {253402300799999, 60, "9999-12-31T23:59:59.999+01:00"}, /* held at the last that four digits can say */
+        {INT64_MAX, 480, "9999-12-31T23:59:59.999+08:00"},
+        {INT64_MIN, -480, "0000-01-01T00:00:00.000-08:00"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char bytes[64];
+        struct text text;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_time(&text, cases[i].wall_ms, cases[i].offset_minutes);
+        assert_string_equal(bytes, cases[i].form);
+    }
+}
+
+static void strict_numbers(void **state) {
+    (void)state;
+    uint64_t u = 77;
+    int64_t s = 77;
+    double d = 77;
+    static const char *not_u64[] = {"", " 1", "1 ", "+1", "-1", "5x", "0x", "0xG", "18446744073709551616", "0x10000000000000000", "1e3", "1.0"};
+    static const char *not_s64[] = {"", "-", "+1", "--1", "-9223372036854775809", "9223372036854775808", "0x1", "1 "};
+    static const char *not_double[] = {"",   "-",  "nan", "inf", "-infinity", "0x1p3", "1e", "1e+",  ".5",
+                                       "5.", "+1", " 1",  "1 ",  "1,5",       "1e400", "5x", "1.2.3"};
+    for (size_t i = 0; i < ARRAY_COUNT(not_u64); i++)
+        assert_false(text_read_u64(not_u64[i], &u));
+    for (size_t i = 0; i < ARRAY_COUNT(not_s64); i++)
+        assert_false(text_read_s64(not_s64[i], &s));
+    for (size_t i = 0; i < ARRAY_COUNT(not_double); i++)
+        assert_false(text_read_double(not_double[i], &d));
+    assert_true(u == 77 && s == 77 && d == 77);
+    assert_true(text_read_u64("18446744073709551615", &u) && u == UINT64_MAX);
+    assert_true(text_read_u64("0xfFfFffffffffffff", &u) && u == UINT64_MAX);
+    assert_true(text_read_u64("0x1f", &u) && u == 31);
+    assert_true(text_read_s64("-9223372036854775808", &s) && s == INT64_MIN);
+    assert_true(text_read_s64("9223372036854775807", &s) && s == INT64_MAX);
+    assert_true(text_read_s64("-0", &s) && s == 0);
+    assert_true(text_read_double("-1.5e-3", &d) && d == -1.5e-3);
+    assert_true(text_read_double("007", &d) && d == 7);
+    char digits[400];
+    memset(digits, '1', sizeof(digits));
+    digits[sizeof(digits) - 1] = '\0';
+    assert_false(text_read_double(digits, &d));
+}
+
+static void copies_and_names(void **state) {
+    (void)state;
+    char target[6];
+    assert_true(text_copy(target, sizeof(target), "12345"));
+    assert_false(text_copy(target, sizeof(target), "123456"));
+    assert_string_equal(target, "12345");
+    assert_false(text_copy(target, sizeof(target), "\xE7\x83\x9F\xE7\x81\xAB"));
+    assert_string_equal(target, "\xE7\x83\x9F");
+    assert_int_equal(text_distance("unit", "unit", 2), 0);
+    assert_int_equal(text_distance("unti", "unit", 2), 2);
+    assert_int_equal(text_distance("period", "periods", 2), 1);
+    assert_int_equal(text_distance("kitten", "sitting", 3), 3);
+    assert_int_equal(text_distance("kitten", "sitting", 2), 3);
+    assert_int_equal(text_distance("", "abc", 9), 3);
+    assert_int_equal(text_distance("a", "abcdefgh", 2), 3);
+    char longer[NAME_SIZE + 9];
+    memset(longer, 'a', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    assert_int_equal(text_distance(longer, longer, 2), 3);
+    assert_false(text_is_name(longer));
+    longer[NAME_SIZE] = '\0';
+    assert_false(text_is_name(longer));
+    longer[NAME_SIZE - 1] = '\0';
+    assert_true(text_is_name(longer));
+    assert_true(text_is_name("smoke-1_a.b") && text_is_name("1"));
+    assert_false(text_is_name("") || text_is_name("-a") || text_is_name("a b") || text_is_name("a/b") || text_is_name("\xE7\x83\x9F"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writer_never_half),      cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(shortest_doubles),       cmocka_unit_test(doubles_round_trip),
+        cmocka_unit_test(locale_does_not_matter), cmocka_unit_test(json_strings),
+        cmocka_unit_test(json_is_always_utf8),    cmocka_unit_test(times),
+        cmocka_unit_test(strict_numbers),         cmocka_unit_test(copies_and_names),
+    };
+    return cmocka_run_group_tests_name("text", tests, NULL, NULL);
+}
