@@ -7,21 +7,11 @@
 
 #include "base/trace.h"
 #include "gateway/core/alarm.h"
+#include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
 #include "sensors/poller.h"
 
 /* ---- what the store knows at start ---- */
-
-struct acked_range {
-    uint64_t from, to;
-};
-
-/* Delivered to one uplink in one lane: everything up to `low`, and the ranges above it (ascending, disjoint, not touching). */
-struct cursor {
-    uint64_t low;
-    uint16_t ranges_count;
-    struct acked_range ranges[RANGES_MAX];
-};
 
 struct store_alarm { /* one record, by its durable key */
     const char *device, *alarm;

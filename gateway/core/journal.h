@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entries in memory from sealing until they are durable, lane by lane, and what is under way to the store.
- * Pure; owned by the core. The store gets one run of bytes per lane at a time; what is sealed meanwhile goes with the next.
+/* Entries in memory, lane by lane: from sealing until they are durable, and as long after as there is room, so that a live
+ * uplink never has to ask the disk. Pure; owned by the core.
  *
- * Invariants (journal_check):
- *  1. Per lane: first_seq <= durable_seq + 1, and seqs ascend along the ring.
- *  2. durable_seq <= storing_seq <= newest_seq per lane; storing_seq == durable_seq when nothing is under way.
- *  3. An entry leaves memory only when it is durable, or when the ring is full: then the oldest goes and is counted as lost
- *     if it was not durable.
- */
+ * Invariants (journal_check), per lane:
+ *  1. Seqs ascend along the ring; every entry in memory lies in one piece.
+ *  2. durable_seq <= storing_seq <= newest_seq; storing_seq == durable_seq while nothing is under way to the store.
+ *  3. Sealing never fails. When the ring is full the oldest entry goes; if it was not durable it is counted as lost. */
 #ifndef YANHUO_JOURNAL_H
 #define YANHUO_JOURNAL_H
 
 #include "base/arena.h"
 #include "gateway/core/entry.h"
 
+#define JOURNAL_READING_SIZE (2u << 20) /* 15 s of 10,000 readings a second: a disk may stall that long and nothing is lost */
+#define JOURNAL_EVENT_SIZE (512u << 10) /* about 1,000 events in each of the two event lanes */
+#define JOURNAL_ENTRY_SMALLEST 64       /* for sizing the index: a sealed entry of one or two readings */
+#define JOURNAL_RUN_SIZE (256u << 10)   /* most bytes of one run to the store; a fuller lane does not wait for its period */
+
+struct journal_slot {
+    uint64_t seq;
+    uint32_t offset, size;
+    uint16_t uplinks;
+};
+
 struct journal_lane {
-    uint8_t *bytes; /* ring of sealed entries; an entry never wraps: `wrap` marks the end of the used part */
-    uint32_t size, head, tail, wrap;
-    uint32_t count;
+    uint8_t *bytes; /* ring; an entry never wraps */
+    uint32_t size, write_at;
+    struct journal_slot *slots; /* ring of what lies in bytes, oldest first */
+    uint32_t slots_size, first, count;
     uint64_t newest_seq, durable_seq, storing_seq;
-    uint64_t first_seq; /* of the oldest in memory; newest_seq + 1 when empty */
-    uint64_t lost;      /* entries dropped from memory before they were durable or delivered */
-    uint64_t lost_from, lost_to; /* the run of them that is not told yet; 0 when none */
-    uint64_t lost_untold;
+    uint32_t unstored_bytes; /* sealed and not yet on their way to the store */
+    uint64_t under_way_dropped, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
+    uint64_t lost;                           /* dropped before they were durable */
+    uint64_t untold, untold_from, untold_to; /* of those: not yet told as a gap */
 };
 
 struct journal {
@@ -30,19 +40,31 @@ struct journal {
     uint64_t next_seq, start;
 };
 
+/* A run of sealed entries for the store. */
+struct journal_run {
+    const uint8_t *bytes;
+    uint32_t size;
+    uint64_t first_seq, last_seq;
+};
+
 void journal_init(struct journal *journal, struct arena *arena);
+/* Everything below next_seq belongs to earlier starts and is the store's. */
 void journal_start(struct journal *journal, uint64_t start, uint64_t next_seq);
 
-/* Seals an entry: gives it seq and start. Never fails: the oldest gives way when memory is full. Returns its seq. */
+/* Seals an entry: gives it seq and start. Returns its seq. The body must fit ENTRY_SIZE. */
 uint64_t journal_seal(struct journal *journal, struct entry *entry);
 
-/* Finds the first entry in memory of this lane with seq >= `seq` and the uplink's bit; false when there is none. */
-bool journal_find(const struct journal *journal, enum lane lane, uint64_t seq, uint16_t uplink_bit, struct entry *ret_entry);
+/* The first entry in memory of this lane with seq >= from_seq and this uplink's bit; false when there is none. */
+bool journal_find(const struct journal *journal, enum lane lane, uint64_t from_seq, uint16_t uplink_bit, struct entry *ret_entry);
+/* Entries of this lane below this seq are not in memory (next_seq when the lane is empty). */
+uint64_t journal_memory_from(const struct journal *journal, enum lane lane);
 
-/* The next run for the store; false while one is under way or nothing is new. The bytes stay valid until journal_stored. */
-bool journal_take(struct journal *journal, enum lane lane, const uint8_t **ret_bytes, uint32_t *ret_size, uint64_t *ret_first_seq, uint64_t *ret_last_seq);
-/* The run under way ended: durable up to last_seq, or (ok false) to be tried again. */
+/* The next run for the store; false while one is under way or nothing is new. The bytes are valid until the next seal. */
+bool journal_take(struct journal *journal, enum lane lane, struct journal_run *ret_run);
+/* The run under way is durable, or (ok false) will be taken again. */
 void journal_stored(struct journal *journal, enum lane lane, uint64_t last_seq, bool ok);
+/* Nothing waits for the store. */
+bool journal_durable(const struct journal *journal);
 
 void journal_check(const struct journal *journal);
 

@@ -18,7 +18,6 @@
  * value. Invariants, asserted by slave_check: cells ascend strictly, and bits hold 0 or 1. */
 #include "gateway/simulator/slave.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -236,43 +235,18 @@ void slave_answer(struct slave *slave, const uint8_t *request, size_t size, stru
 
 /* ---- by engineering value ---- */
 
-/* The point without its bit field, scale and labels: its register(s) as one whole number. */
-static struct point plain_point(const struct point *point) {
-    struct point plain = *point;
-    plain.type = point->registers == 4 ? TYPE_U64 : point->registers == 2 ? TYPE_U32 : TYPE_U16;
-    plain.bit_field = false;
-    plain.scale = 1;
-    plain.offset = 0;
-    plain.error_values_count = 0;
-    plain.has_range = false;
-    plain.labels_count = 0;
-    return plain;
-}
-
-static enum err encode_whole(const struct point *plain, uint64_t whole, uint16_t *ret_registers) {
-    struct value value = {.kind = whole > INT64_MAX ? VALUE_UNSIGNED : VALUE_INTEGER};
-    if (value.kind == VALUE_UNSIGNED)
-        value.whole = whole;
-    else
-        value.integer = (int64_t)whole;
-    return decode_encode(plain, &value, ret_registers);
-}
-
-/* Sets some bits of the point's registers and leaves the others, which may belong to other points. */
+/* Sets the point's own bits of its registers and leaves the others, which may belong to other points. */
 static enum err set_bits(struct slave *slave, const struct point *point, const struct value *value) {
-    double number;
-    if (!value_number(value, &number) || point->bit_count < 1 || point->bit_count > 32)
-        return ERR_RANGE;
-    double raw = nearbyint((number - point->offset) / point->scale);
-    uint64_t field = (UINT64_C(1) << point->bit_count) - 1;
-    if (!(raw >= 0 && raw <= (double)field))
-        return ERR_RANGE;
-    struct point plain = plain_point(point);
-    uint16_t masks[PDU_SIZE / 2], contents[PDU_SIZE / 2];
-    enum err err = encode_whole(&plain, field << point->bit_first, masks);
+    struct point ones = *point; /* the same bits as a plain whole number: all ones in them is the mask */
+    ones.type = point->registers == 4 ? TYPE_U64 : point->registers == 2 ? TYPE_U32 : TYPE_U16;
+    ones.scale = 1;
+    ones.offset = 0;
+    struct value all = {.kind = VALUE_UNSIGNED, .whole = point->bit_count >= 64 ? UINT64_MAX : (UINT64_C(1) << point->bit_count) - 1};
+    uint16_t masks[UINT8_MAX], contents[UINT8_MAX];
+    enum err err = decode_encode(&ones, &all, masks);
     if (err == ERR_OK)
-        err = encode_whole(&plain, (uint64_t)raw << point->bit_first, contents);
-    if (err)
+        err = decode_encode(point, value, contents);
+    if (err != ERR_OK)
         return err;
     for (uint16_t i = 0; i < point->registers; i++) {
         struct slave_cell *cell = cell_at(table_of(slave, point->read), (uint16_t)(point->address + i));
