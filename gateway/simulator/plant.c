@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All devices of a configuration, at rest until somebody sets, unplugs or writes something. Pure.
  *
- * The resting value of a point, first rule that applies:
- *   text                                     "SIM"
- *   labels, writable or a machine's state    the label "on" or "closed" (relay, breaker, fan, purifier)
- *   labels                                   the label "normal" or "ok", else 0
- *   a unit or a name in the table below      its usual value
- *   a plausible range                        its middle
- *   anything else                            0
- * then moved off every alarm of the configuration that it would make true, deadband included, and last moved to 0 when the
- * point cannot represent it. A rule about equality moves it to another label.
- *
  * Only analog points wave: a unit, no labels, no bits, no counter, no write. Setting a point by hand stops its wave. */
 #include "gateway/simulator/plant.h"
 
@@ -18,138 +8,23 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/simulator/plant_rest.h"
 
 #define PI 3.14159265358979323846
 #define WAVE_PERIOD_US 60000000
 #define WAVE_SWING 0.02
 #define UNITS_PER_BUS 248
 
-/* ---- resting values ---- */
-
-struct usual {
-    const char *name; /* contained in the point's name; NULL: any */
-    const char *unit; /* NULL: any */
-    double value;
-};
-
-static const struct usual usual_values[] = {
-    {"power-factor", NULL, 0.98},
-    {"fan-current", "A", 3.2},
-    {"purifier-current", "A", 0.9},
-    {NULL, "V", 225},
-    {NULL, "A", 2.4},
-    {NULL, "mA", 6},
-    {NULL, "W", 540},
-    {NULL, "kW", 0.54},
-    {NULL, "VA", 550},
-    {NULL, "var", 90},
-    {NULL, "Hz", 50},
-    {NULL, "kWh", 1234.5},
-    {NULL, "°C", 24},
-    {NULL, "%RH", 55},
-    {NULL, "%LEL", 0},
-    {NULL, "%", 55},
-    {NULL, "Pa", 120},
-    {NULL, "mg/m³", 0.6},
-    {NULL, "ppm", 0},
-    {NULL, "dBm", -70},
-};
-
-static const char *const machine_names[] = {"fan", "purifier", "breaker", "switch", "relay", "channel", "running"};
-
-static bool is_machine(const struct point *point) {
-    for (size_t i = 0; i < ARRAY_COUNT(machine_names); i++)
-        if (strstr(point->name, machine_names[i]))
-            return true;
-    return false;
-}
-
-static bool is_bit(const struct point *point) {
-    return point->read == READ_COIL || point->read == READ_DISCRETE || point->type == TYPE_BIT;
-}
-
-static const struct enumeration_label *label_named(const struct point *point, const char *name) {
-    for (unsigned i = 0; i < point->labels_count; i++)
-        if (strcmp(point->labels[i].name, name) == 0)
-            return &point->labels[i];
-    return NULL;
-}
-
-static double rest_of_state(const struct point *point) {
-    static const char *const running[] = {"on", "closed"}, *const calm[] = {"normal", "ok"};
-    bool runs = point->writable || is_machine(point);
-    for (size_t i = 0; i < 2; i++) {
-        const struct enumeration_label *label = label_named(point, runs ? running[i] : calm[i]);
-        if (label)
-            return (double)label->value;
-    }
-    const struct enumeration_label *label = label_named(point, "normal");
-    return label ? (double)label->value : runs && is_bit(point) ? 1 : 0;
-}
-
-static double usual_value(const struct point *point) {
-    for (size_t i = 0; i < ARRAY_COUNT(usual_values); i++) {
-        const struct usual *usual = &usual_values[i];
-        if ((!usual->name || strstr(point->name, usual->name)) && (!usual->unit || strcmp(point->unit, usual->unit) == 0) &&
-            (!point->has_range || (usual->value >= point->range_min && usual->value <= point->range_max)))
-            return usual->value;
-    }
-    return point->has_range ? (point->range_min + point->range_max) / 2 : 0;
-}
-
-/* The band in which no alarm on the point is true and all have cleared. */
-struct band {
-    double low, high;
-};
-
-static double into_band(double value, const struct band *band) {
-    if (value > band->low && value < band->high)
-        return value;
-    if (isfinite(band->low) && isfinite(band->high))
-        return (band->low + band->high) / 2;
-    double limit = isfinite(band->high) ? band->high : band->low, margin = fmax(fabs(limit) * 0.25, 1);
-    if (isfinite(band->high))
-        return limit > 0 ? fmax(limit - margin, limit / 2) : limit - margin;
-    return limit + margin;
-}
-
-/* Another value of the point than `value`, for a rule about equality. */
-static double other_value(const struct point *point, double value) {
-    for (unsigned i = 0; i < point->labels_count; i++)
-        if ((double)point->labels[i].value != value)
-            return (double)point->labels[i].value;
-    return is_bit(point) ? 1 - value : value + 1;
-}
-
-static double rest_of(const struct config *config, uint16_t device, uint16_t index) {
-    const struct point *point = config_point(config, device, index);
-    bool state = is_bit(point) || point->labels_count > 0;
-    double value = state ? rest_of_state(point) : usual_value(point);
-    struct band band = {-INFINITY, INFINITY};
-    for (uint16_t i = 0; i < config->alarms_count; i++) {
-        const struct config_alarm *alarm = &config->alarms[i];
-        if (alarm->device != device || alarm->point != index)
-            continue;
-        if (alarm->condition == CONDITION_ABOVE)
-            band.high = fmin(band.high, alarm->limit - alarm->deadband);
-        else if (alarm->condition == CONDITION_BELOW)
-            band.low = fmax(band.low, alarm->limit + alarm->deadband);
-        else if (alarm->condition == CONDITION_EQUAL && alarm->limit == value)
-            value = other_value(point, value);
-    }
-    return into_band(value, &band);
-}
-
 static struct value value_of(const struct point *point, double number) {
-    bool whole = is_bit(point) || (point->labels_count > 0 && number == floor(number) && fabs(number) < 9e15);
+    bool whole = plant_is_bit(point) || (point->labels_count > 0 && number == floor(number) && fabs(number) < 9e15);
     if (whole)
         return (struct value){.kind = VALUE_INTEGER, .integer = (int64_t)number};
     return (struct value){.kind = VALUE_NUMBER, .number = number};
 }
 
 static bool can_wave(const struct point *point) {
-    return point->unit[0] && !strstr(point->unit, "Wh") && point->labels_count == 0 && !point->bit_field && !is_bit(point) && !point->writable &&
-           point->type != TYPE_STRING;
+    return point->unit[0] && !strstr(point->unit, "Wh") && point->labels_count == 0 && !point->bit_field && !plant_is_bit(point) &&
+           !point->writable && point->type != TYPE_STRING;
 }
 
 static void rest(struct plant *plant, uint16_t device, uint16_t index) {
@@ -162,7 +37,7 @@ static void rest(struct plant *plant, uint16_t device, uint16_t index) {
         value = (struct value){.kind = VALUE_TEXT};
         (void)text_copy(value.text, point->registers == 1 ? 3 : sizeof(value.text), "SIM");
     } else {
-        state->rest = rest_of(plant->config, device, index);
+        state->rest = plant_rest(plant->config, device, index);
         value = value_of(point, state->rest);
     }
     if (slave_set(slave, index, &value) == ERR_OK) {
@@ -314,7 +189,7 @@ enum err plant_find_point(const struct plant *plant, const char *path, uint16_t 
 }
 
 static bool read_value(const struct point *point, const char *written, struct value *ret_value) {
-    const struct enumeration_label *label = label_named(point, written);
+    const struct enumeration_label *label = plant_label(point, written);
     if (label) {
         *ret_value = (struct value){.kind = VALUE_INTEGER, .integer = label->value};
         return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plant of a configuration: every device as a slave, plugged in, at rest: no alarm of the configuration is true.
  * Pure: no clock, no I/O; memory from the caller's arena at init only. One owner, any thread.
- * How resting values are chosen stands at the top of plant.c. */
+ * How resting values are chosen stands at the top of plant_rest.c. */
 #ifndef YANHUO_PLANT_H
 #define YANHUO_PLANT_H
 
