@@ -126,6 +126,28 @@ bool scalar_host(const char *text, uint16_t default_port, char *ret_host, size_t
     return true;
 }
 
+bool scalar_word(const char *word, size_t length, const char *words, unsigned *ret_index) {
+    for (unsigned index = 0;; index++) {
+        const char *end = strchr(words, '|');
+        size_t size = end ? (size_t)(end - words) : strlen(words);
+        if (size == length && memcmp(words, word, size) == 0) {
+            *ret_index = index;
+            return true;
+        }
+        if (!end)
+            return false;
+        words = end + 1;
+    }
+}
+
+bool scalar_scheme(const char *text, const char *schemes, unsigned *ret_scheme, const char **ret_rest) {
+    const char *end = strstr(text, "://");
+    if (!end || !scalar_word(text, (size_t)(end - text), schemes, ret_scheme))
+        return false;
+    *ret_rest = end + 3;
+    return true;
+}
+
 const char *scalar_duration_text(char buffer[DURATION_SIZE], uint64_t ms) {
     static const struct {
         const char *word;

@@ -21,6 +21,11 @@ bool scalar_quantity(const char *text, double *ret_number, const char **ret_unit
 /* "host", "host:port", "[::1]:502". */
 bool scalar_host(const char *text, uint16_t default_port, char *ret_host, size_t host_size, uint16_t *ret_port);
 
+/* "mqtts://host:8883": the index of the scheme in "mqtt|mqtts", and what follows "://". */
+bool scalar_scheme(const char *text, const char *schemes, unsigned *ret_scheme, const char **ret_rest);
+/* The index of `word` among "a|b|c". */
+bool scalar_word(const char *word, size_t length, const char *words, unsigned *ret_index);
+
 /* Writing for people: 5000 -> "5s", 90000 -> "90s", 0 -> "0s". */
 #define DURATION_SIZE 32
 const char *scalar_duration_text(char buffer[DURATION_SIZE], uint64_t ms);

@@ -15,7 +15,7 @@ enum schema_type {
     SCHEMA_NAME,      /* text_is_name */
     SCHEMA_REFERENCE, /* a name, or two joined by '/' */
     SCHEMA_BOOL,      /* exactly true or false */
-    SCHEMA_INTEGER,
+    SCHEMA_INTEGER,   /* `words`: only these */
     SCHEMA_REAL,
     SCHEMA_DURATION, /* min and max in milliseconds */
     SCHEMA_SIZE,     /* min and max in bytes */
@@ -26,7 +26,7 @@ enum schema_type {
     SCHEMA_VALUE,    /* a label, on, off or a number */
     SCHEMA_MAP,      /* fixed keys: `of` */
     SCHEMA_MAP_OF,   /* names a person chooses; each holds `of` */
-    SCHEMA_NAMES,    /* names a person chooses; each holds `item` */
+    SCHEMA_NAMES,    /* names (or, with number_keys, numbers) a person chooses; each holds `item` */
     SCHEMA_LIST,     /* of `item`; min and max count its members */
     SCHEMA_ANY,      /* checked elsewhere */
     SCHEMA_LATER,    /* known, and refused: it comes with a later version */
@@ -43,8 +43,10 @@ struct schema_key {
     const char *words;
     const struct schema_shape *of;
     const struct schema_key *item;
-    bool or_false;  /* `false` may stand instead of a map */
-    bool or_secret; /* {credential: NAME} may stand instead of a text */
+    bool number_keys; /* of SCHEMA_NAMES */
+    bool path_keys;   /* of SCHEMA_MAP_OF: a key may also be device/name */
+    bool or_false;    /* `false` may stand instead of a map */
+    bool or_secret;   /* {credential: NAME} may stand instead of a text */
     const char *en, *zh;
 };
 
@@ -55,8 +57,8 @@ struct schema_shape {
     const struct schema_key *keys;
 };
 
-extern const struct schema_shape schema_site, schema_gateway, schema_place, schema_bus, schema_device, schema_point, schema_alarm, schema_site_alarm,
-    schema_action, schema_uplink, schema_readings, schema_store, schema_profile;
+extern const struct schema_shape schema_site, schema_gateway, schema_place, schema_bus, schema_device, schema_point, schema_alarm, schema_action,
+    schema_uplink, schema_readings, schema_store, schema_profile;
 
 const struct schema_key *schema_find(const struct schema_shape *shape, const char *name);
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two files of the table of keys share. */
+#ifndef YANHUO_SCHEMA_ROWS_H
+#define YANHUO_SCHEMA_ROWS_H
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "config/schema.h"
+
+/* schema_bus is called "bus". */
+#define SHAPE(shape_name, rows) const struct schema_shape shape_name = {.name = &#shape_name[7], .count = ARRAY_COUNT(rows), .keys = (rows)}
+#define BAUDS "1200|2400|4800|9600|14400|19200|38400|57600|115200"
+#define PARITIES "none|even|odd"
+#define DAY_MS 86400000.0
+
+#endif
