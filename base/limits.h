@@ -34,7 +34,7 @@
 #define REQUESTS_PER_DEVICE_MAX 64
 
 /* The engine */
-#define EFFECTS_MAX 64          /* effects of one step; what does not fit is done by the next step, at once */
+#define EFFECTS_MAX 192         /* effects of one step: every action's write fits; what does not is done by the next step, at once */
 #define EFFECT_BYTES_SIZE 262144 /* payload bytes of one step: a full step of ordinary messages, or one largest message */
 #define PAYLOAD_SIZE 65536      /* one message; an entry is sealed before its message could be larger */
 #define TOPIC_SIZE 256

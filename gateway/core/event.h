@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can happen and what can be wanted: the events that go into the engine and the effects that come out of it.
+ * Plain data. Pointers in an event are valid during its step; pointers in effects until the next step. */
+#ifndef YANHUO_EVENT_H
+#define YANHUO_EVENT_H
+
+#include "gateway/core/alarm.h"
+#include "gateway/core/cursor.h"
+#include "gateway/core/entry.h"
+#include "sensors/poller.h"
+
+/* ---- what the store knows at start ---- */
+
+struct store_alarm { /* one record, by its durable key */
+    const char *device, *alarm;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct store_image {
+    uint64_t next_seq;                       /* above every seq this store ever gave out, as far as it knows */
+    uint8_t uplink_numbers[UPLINKS_MAX];     /* configuration index -> durable number (bit in an entry's mask) */
+    struct cursor cursors[UPLINKS_MAX][LANES_COUNT]; /* by configuration index */
+    uint32_t alarms_count;
+    const struct store_alarm *alarms;
+    struct series_directory series;
+    bool configuration_changed; /* the hash differs from the last start's */
+    bool quarantined;           /* a damaged file was put aside */
+};
+
+/* ---- events ---- */
+
+enum event_kind {
+    EVENT_START,
+    EVENT_TICK,
+    EVENT_POLLED,
+    EVENT_WRITTEN,
+    EVENT_STORED,
+    EVENT_ROWS,
+    EVENT_LINK_UP,
+    EVENT_LINK_DOWN,
+    EVENT_ACKED,
+    EVENT_RECEIVED,
+    EVENT_CLOCK,
+    EVENT_COMMAND,
+    EVENT_STOP,
+};
+
+/* Why a link is down; each has one clear sentence (link_reason_sentence). */
+enum link_reason {
+    LINK_LOST,        /* was up */
+    LINK_REFUSED_TCP, /* nobody listens there */
+    LINK_UNREACHABLE, /* no route, no name, time-out */
+    LINK_CREDENTIALS, /* wrong user name or password, or not authorised */
+    LINK_CERTIFICATE, /* the broker's certificate does not hold */
+    LINK_PROTOCOL,    /* the broker refused for another reason */
+    LINK_CLOSED,      /* by us */
+};
+const char *link_reason_name(enum link_reason reason);
+const char *link_reason_sentence(enum link_reason reason);
+
+enum ack_result {
+    ACK_OK,
+    ACK_REFUSED, /* the far end answered and will not take it (MQTT 5 reason code) */
+    ACK_LOST,    /* not known to have arrived; it becomes eligible again */
+};
+
+struct event {
+    enum event_kind kind;
+    struct now now;
+    union {
+        struct {
+            uint64_t start, seed; /* random bits: the start's identity, and jitter */
+            const struct store_image *image;
+        } start;
+        const struct polled *polled;
+        const struct written *written;
+        struct {
+            enum lane lane;
+            enum err err;
+            uint64_t last_seq; /* the run that ended with this seq is durable (err OK) or is to be tried again */
+            uint64_t evicted_from, evicted_to, evicted_count; /* undelivered entries dropped for room; count 0 for none */
+        } stored;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            enum err err;
+            const uint8_t *bytes; /* sealed entries, ascending; valid until the next QUERY of this uplink */
+            size_t size;
+            uint64_t after_seq;   /* as asked */
+            uint64_t through_seq; /* everything up to here was looked at; what is missing below it is not in the store */
+        } rows;
+        struct {
+            uint16_t uplink;
+            uint16_t receive_max; /* most unacknowledged messages the far end allows; 65535 when it says nothing */
+            uint8_t version;      /* 5 or 4 (MQTT 3.1.1) */
+        } link_up;
+        struct {
+            uint16_t uplink;
+            enum link_reason reason;
+            int code;         /* the library's own, for health */
+            const char *text; /* more, or "" */
+        } link_down;
+        struct {
+            uint16_t uplink, slot;
+            enum ack_result result;
+            int code;
+        } acked;
+        struct {
+            uint16_t uplink;
+            bool retained;
+            const char *topic;
+            const uint8_t *payload;
+            size_t size;
+        } received;
+    };
+};
+
+/* ---- effects ---- */
+
+enum effect_kind {
+    EFFECT_WRITE,      /* hand a write to a bus */
+    EFFECT_RELEASE,    /* the verdict on a held reply is in */
+    EFFECT_STORE,      /* make a run of one lane durable, answered by STORED */
+    EFFECT_HISTORY,    /* append a batch of readings to the history, not answered */
+    EFFECT_CURSOR,     /* remember a cursor, lazily, not answered */
+    EFFECT_QUERY,      /* read a backlog, answered by ROWS; at most one an uplink */
+    EFFECT_CONNECT,    /* answered by LINK_UP or LINK_DOWN */
+    EFFECT_DISCONNECT, /* answered by LINK_DOWN */
+    EFFECT_SEND,       /* answered by exactly one ACKED for its slot */
+    EFFECT_NOTIFY,     /* tell the service manager */
+    EFFECT_STOPPED,    /* everything that could be saved is saved */
+};
+
+enum notify_kind { NOTIFY_READY, NOTIFY_STATUS, NOTIFY_STOPPING };
+
+struct effect {
+    enum effect_kind kind;
+    union {
+        struct {
+            uint16_t bus;
+            struct write_command command;
+        } write;
+        struct {
+            uint16_t bus;
+        } release;
+        struct {
+            enum lane lane;
+            uint64_t first_seq, last_seq;
+            const uint8_t *bytes; /* sealed entries */
+            uint32_t size;
+            const struct alarm_save *alarms; /* alarm records that changed with them: one commit */
+            uint16_t alarms_count;
+        } store;
+        struct {
+            int64_t at_ms; /* entry_get_reading's reference time */
+            const uint8_t *bytes; /* packed readings */
+            uint32_t size;
+        } history;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            const struct cursor *cursor;
+        } cursor;
+        struct {
+            uint16_t uplink;
+            enum lane lane;
+            uint64_t after_seq, through_seq;
+        } query;
+        struct {
+            uint16_t uplink;
+        } link; /* CONNECT, DISCONNECT */
+        struct {
+            uint16_t uplink, slot;
+            const char *topic;
+            const char *payload;
+            uint32_t size;
+            uint8_t qos;
+            bool retain;
+        } send;
+        struct {
+            enum notify_kind kind;
+            const char *status;
+        } notify;
+    };
+};
+
+struct alarm_save {
+    const char *device, *alarm;
+    uint8_t bytes[ALARM_RECORD_SIZE];
+    uint8_t size;
+};
+
+struct effects {
+    uint16_t count;
+    bool full; /* something did not fit */
+    struct effect items[EFFECTS_MAX];
+    uint32_t bytes_used;
+    char bytes[EFFECT_BYTES_SIZE]; /* topics and payloads of this step */
+};
+
+/* The next free effect of this step, or NULL when the step is full: then the wish stays in the state it comes from and the next
+ * step, due at once, makes it. */
+struct effect *effects_add(struct effects *effects, enum effect_kind kind);
+/* `size` bytes that live as long as the effects, or NULL when this step has no more. */
+char *effects_bytes(struct effects *effects, uint32_t size);
+
+#endif
