@@ -31,8 +31,13 @@ struct plan {
 #define PLAN_TURNAROUND_US 5000 /* assumed until a device's own is learned */
 #define PLAN_HOST_US 200        /* measured: 150 to 250 us a transaction */
 
-/* `line` is NULL for TCP. ERR_RANGE when the device needs more than REQUESTS_PER_DEVICE_MAX requests. */
+/* `line` is NULL for TCP. Write-only points are left out. ERR_RANGE when the device needs more than REQUESTS_PER_DEVICE_MAX
+ * requests, or when one point alone is wider than the device takes in one read. */
 NODISCARD enum err plan_build(const struct device_spec *device, const struct line_timing *line, struct arena *arena, struct plan *ret_plan);
+
+/* The same points without anything merged, for a device that refuses the merged read: one request a point, points that
+ * overlap (bit fields of one register) together. One request when there is nothing to split. */
+void plan_split(const struct device_spec *device, const struct plan_request *request, struct arena *arena, struct plan *ret_plan);
 
 /* Line time of one good transaction, silence included; 0 for TCP. */
 int64_t plan_cost_us(const struct plan_request *request, const struct line_timing *line, int64_t turnaround_us);
