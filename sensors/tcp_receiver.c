@@ -17,9 +17,14 @@ void tcp_receiver_init(struct tcp_receiver *receiver) {
 void tcp_receiver_begin(struct tcp_receiver *receiver, uint16_t transaction, uint8_t unit_id, const struct pdu *request) {
     CHECK(!receiver->waiting);
     receiver->waiting = true;
+    receiver->mismatched = false;
     receiver->transaction = transaction;
     receiver->unit_id = unit_id;
     receiver->request = *request;
+}
+
+void tcp_receiver_end(struct tcp_receiver *receiver) {
+    receiver->waiting = false;
 }
 
 uint8_t *tcp_receiver_room(struct tcp_receiver *receiver, size_t *ret_size) {
@@ -28,12 +33,17 @@ uint8_t *tcp_receiver_room(struct tcp_receiver *receiver, size_t *ret_size) {
     return receiver->buffer + receiver->length;
 }
 
-static bool answers(const struct tcp_receiver *receiver, const uint8_t *frame, size_t size) {
+static bool answers(struct tcp_receiver *receiver, const uint8_t *frame, size_t size) {
     uint8_t exception;
     const uint8_t *data;
     size_t data_size;
-    return receiver->waiting && (frame[0] << 8 | frame[1]) == receiver->transaction && frame[6] == receiver->unit_id &&
-           frame_match(&receiver->request, frame + HEADER_SIZE, size - HEADER_SIZE, &exception, &data, &data_size) != FRAME_MISMATCH;
+    if (!receiver->waiting || (frame[0] << 8 | frame[1]) != receiver->transaction)
+        return false;
+    if (frame[6] == receiver->unit_id &&
+        frame_match(&receiver->request, frame + HEADER_SIZE, size - HEADER_SIZE, &exception, &data, &data_size) != FRAME_MISMATCH)
+        return true;
+    receiver->mismatched = true;
+    return false;
 }
 
 enum tcp_verdict tcp_receiver_feed(struct tcp_receiver *receiver, size_t size, struct pdu *ret_pdu) {

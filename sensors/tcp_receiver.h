@@ -13,7 +13,8 @@
 struct tcp_receiver {
     uint8_t buffer[TCP_RECEIVER_SIZE];
     size_t length;
-    bool waiting; /* a request is under way */
+    bool waiting;    /* a request is under way */
+    bool mismatched; /* its transaction was answered, but by another unit, or with another function or length */
     uint16_t transaction;
     uint8_t unit_id;
     struct pdu request;
@@ -25,6 +26,9 @@ enum tcp_verdict { TCP_MORE, TCP_FOUND, TCP_LOST };
 /* A new connection. */
 void tcp_receiver_init(struct tcp_receiver *receiver);
 void tcp_receiver_begin(struct tcp_receiver *receiver, uint16_t transaction, uint8_t unit_id, const struct pdu *request);
+
+/* No answer is waited for any longer; one that comes late is dropped. */
+void tcp_receiver_end(struct tcp_receiver *receiver);
 
 /* Where the connection may write, and how much; never 0. */
 uint8_t *tcp_receiver_room(struct tcp_receiver *receiver, size_t *ret_size);
