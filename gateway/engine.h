@@ -22,20 +22,6 @@ void engine_step(struct engine *engine, const struct event *event, struct effect
 int64_t engine_next_wake(const struct engine *engine);
 void engine_check(const struct engine *engine);
 
-/* For health and tests. */
-struct engine_counters {
-    uint64_t polls, polls_failed, readings, readings_bad;
-    uint64_t sealed[LANES_COUNT], lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
-    uint64_t alarms_active, alarm_transitions;
-    int64_t poll_late_max_us;
-    struct {
-        bool up;
-        uint64_t sent, acked, refused, resent, connects;
-        uint32_t in_flight, window;
-        enum link_reason reason;
-        char text[LINE_SIZE / 4];
-    } uplinks[UPLINKS_MAX];
-};
 const struct engine_counters *engine_counters(const struct engine *engine);
 
 #endif

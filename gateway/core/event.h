@@ -79,7 +79,8 @@ struct event {
             enum lane lane;
             enum err err;
             uint64_t last_seq; /* the run that ended with this seq is durable (err OK) or is to be tried again */
-            uint64_t evicted_from, evicted_to, evicted_count; /* undelivered entries dropped for room; count 0 for none */
+            enum lane evicted_lane; /* undelivered entries dropped for room; count 0 for none */
+            uint64_t evicted_from, evicted_to, evicted_count;
         } stored;
         struct {
             uint16_t uplink;
@@ -199,6 +200,20 @@ struct effects {
     char bytes[EFFECT_BYTES_SIZE]; /* topics and payloads of this step */
 };
 
+/* What health and the tests read; kept by core and uplinks. */
+struct engine_counters {
+    uint64_t polls, polls_failed, readings, readings_bad;
+    uint64_t sealed[LANES_COUNT], lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
+    uint64_t alarms_active, alarm_transitions;
+    int64_t poll_late_max_us;
+    struct {
+        bool up;
+        uint64_t sent, acked, refused, resent, connects;
+        uint32_t in_flight, window;
+        enum link_reason reason;
+        char text[LINE_SIZE / 4];
+    } uplinks[UPLINKS_MAX];
+};
 /* The next free effect of this step, or NULL when the step is full: then the wish stays in the state it comes from and the next
  * step, due at once, makes it. */
 struct effect *effects_add(struct effects *effects, enum effect_kind kind);

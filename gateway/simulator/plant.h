@@ -27,6 +27,12 @@ struct plant {
     uint16_t **by_unit;           /* by bus index, then unit id: device index or CONFIG_NONE; NULL for a bus without devices */
 };
 
+/* Told by the transports when a device carried out a write. */
+struct plant_listener {
+    void *context;
+    void (*wrote)(void *context, uint16_t device, const struct slave_write *write);
+};
+
 #define PLANT_LINE_TURNAROUND_US 5000 /* of a device on a serial line; over TCP it is 0 */
 
 /* `config` must outlive the plant. */

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core_on_polled is the road: what a device said, or that it said nothing, goes from top to bottom through
+ *   device state -> alarms -> actions -> entries.
+ * Guarantees: a reading reaches every alarm on its point before anything is published; an alarm's event is sealed in the step
+ * that changed it; a point of a device that died is told bad once, whatever request would have read it. */
+#include "gateway/core/core.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "gateway/core/describe.h"
+
+/* ---- alarms ---- */
+
+static enum lane alarm_lane(const struct core *core, uint16_t alarm) {
+    return core->config->alarms[alarm].class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT;
+}
+
+static void alarm_rearm(struct core *core, uint16_t alarm) {
+    heap_set(&core->alarm_deadlines, alarm, alarm_next_wake(&core->alarms[alarm].alarm));
+}
+
+uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lane, enum entry_kind kind, const struct bytes_writer *body) {
+    CHECK(!body->full);
+    struct entry entry = {.lane = lane,
+                          .kind = kind,
+                          .uplinks = core->uplinks_mask,
+                          .trusted = now->wall_trusted,
+                          .at_ms = now->wall_ms,
+                          .body = body->bytes,
+                          .body_size = (uint32_t)body->length};
+    return journal_seal(&core->journal, &entry);
+}
+
+static void seal_alarm(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause, enum entry_kind kind) {
+    uint8_t bytes[sizeof(struct alarm_event) + 64];
+    struct bytes_writer body;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    struct core_alarm *slot = &core->alarms[index];
+    if (slot->alarm.state != ALARM_NORMAL && !slot->alarm.occurrence_seq) { /* this entry raises it: its id names the occurrence */
+        slot->alarm.occurrence_start = core->journal.start;
+        slot->alarm.occurrence_seq = core->journal.next_seq;
+    }
+    struct alarm_event event;
+    core_describe_alarm(core, index, cause, &event);
+    entry_put_alarm(&body, &event);
+    slot->event_seq = core_seal_event(core, now, alarm_lane(core, index), kind, &body);
+    if (slot->alarm.state == ALARM_NORMAL)
+        slot->alarm.occurrence_start = slot->alarm.occurrence_seq = 0;
+}
+
+static void mark_changed(struct core *core, uint16_t index) {
+    struct core_alarm *slot = &core->alarms[index];
+    if (!slot->changed) {
+        slot->changed = true;
+        core->changed[core->changed_count++] = index;
+    }
+}
+
+static void alarm_changed(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause) {
+    struct core_alarm *slot = &core->alarms[index];
+    const struct config_alarm *rule = slot->alarm.rule;
+    char value[64];
+    struct text text;
+    text_init(&text, value, sizeof(value));
+    describe_value(&text, &slot->alarm.value);
+    trace_add(core->trace, now->mono_us, rule->class == CLASS_FIRE ? TRACE_WARNING : TRACE_INFO, "alarm %s/%s %s by=%s value=%s",
+              core->config->devices[rule->device].spec.name, rule->name, alarm_state_name(slot->alarm.state), alarm_cause_name(cause), value);
+    core->counters->alarm_transitions++;
+    seal_alarm(core, now, index, cause, ENTRY_ALARM);
+    if (slot->record != RECORD_CHANGED)
+        core->unsaved[alarm_lane(core, index)]++;
+    slot->record = RECORD_CHANGED;
+    mark_changed(core, index);
+    for (unsigned i = 0; i < core->config->actions_count; i++)
+        if (core->config->actions[i].alarm == index)
+            action_on_alarm(&core->actions[i], alarm_state_active(slot->alarm.state), slot->alarm.state == ALARM_NORMAL);
+}
+
+static void judge_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading) {
+    uint32_t point = core->config->devices[device].first_point + reading->point;
+    core->point_quality[point] = reading->quality;
+    core->counters->readings++;
+    core->counters->readings_bad += reading->quality == QUALITY_BAD;
+    for (uint32_t i = core->point_alarms_first[point]; i < core->point_alarms_first[point + 1]; i++) {
+        uint16_t index = core->point_alarms[i];
+        enum alarm_cause cause;
+        if (reading->quality != QUALITY_GOOD)
+            alarm_on_blind(&core->alarms[index].alarm, now);
+        else if (alarm_on_value(&core->alarms[index].alarm, now, &reading->value, &cause))
+            alarm_changed(core, now, index, cause);
+        alarm_rearm(core, index);
+    }
+}
+
+static void judge_device(struct core *core, const struct now *now, uint16_t device, bool dead) {
+    uint16_t index = core->devices[device].communication;
+    enum alarm_cause cause;
+    if (index == CONFIG_NONE)
+        return;
+    if (alarm_on_communication(&core->alarms[index].alarm, now, dead, &cause))
+        alarm_changed(core, now, index, cause);
+    alarm_rearm(core, index);
+}
+
+/* ---- the road ---- */
+
+/* Points that no longer answer and were not told so yet; the failed request's own among them. */
+static unsigned blind_readings(const struct core *core, const struct polled *polled, unsigned from, struct reading *ret_readings, unsigned *ret_next) {
+    const struct config_device *device = &core->config->devices[polled->device];
+    unsigned count = 0, i = from;
+    for (; i < device->spec.points_count && count < POLLED_POINTS_MAX; i++)
+        if (core->point_quality[device->first_point + i] != QUALITY_BAD)
+            ret_readings[count++] = (struct reading){.point = (uint16_t)i,
+                                                     .quality = QUALITY_BAD,
+                                                     .reason = polled->status == BUS_DISCONNECTED ? REASON_DISCONNECTED : REASON_NO_ANSWER,
+                                                     .value = {.kind = VALUE_NONE}};
+    *ret_next = i;
+    return count;
+}
+
+static void take_readings(struct core *core, const struct now *now, uint16_t device, const struct reading *readings, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        judge_reading(core, now, device, &readings[i]);
+    publisher_on_readings(&core->publisher, now, device, readings, count);
+}
+
+void core_on_polled(struct core *core, const struct polled *polled) {
+    const struct now *now = &polled->now;
+    struct core_device *device = &core->devices[polled->device];
+    core->counters->polls++;
+    core->counters->polls_failed += polled->status != BUS_ANSWERED;
+    if (polled->late_us > core->counters->poll_late_max_us)
+        core->counters->poll_late_max_us = polled->late_us;
+    bool was_dead = device->state == DEVICE_DEAD;
+    device->state = polled->device_state;
+    if (device->state == DEVICE_DEAD && !was_dead) {
+        struct reading readings[POLLED_POINTS_MAX];
+        unsigned next = 0;
+        while (next < core->config->devices[polled->device].spec.points_count) {
+            unsigned count = blind_readings(core, polled, next, readings, &next);
+            take_readings(core, now, polled->device, readings, count);
+        }
+    } else if (device->state != DEVICE_DEAD) {
+        take_readings(core, now, polled->device, polled->readings, polled->count);
+    }
+    if (device->state != DEVICE_UNKNOWN)
+        judge_device(core, now, polled->device, device->state == DEVICE_DEAD);
+    if (polled->holds)
+        core->release_bus = polled->bus;
+}
+
+void core_on_written(struct core *core, const struct written *written) {
+    for (unsigned i = 0; i < core->config->actions_count; i++) {
+        struct action *action = &core->actions[i];
+        if (action->state != ACTION_WRITING || action->write_id != written->id)
+            continue;
+        action_on_written(action, &written->now, written->ok);
+        struct action_event event;
+        describe_action(core->config, action->rule, written, action->attempts, &event);
+        trace_add(core->trace, written->now.mono_us, written->ok ? TRACE_INFO : TRACE_ERROR, "action %s %s attempt=%u%s%s", action->rule->name,
+                  written->ok ? "held" : "failed", action->attempts, written->ok ? "" : " why=", event.why);
+        if (!written->ok && action->attempts > 3 && action->attempts % 10 != 0)
+            return; /* a relay that stays away is told at first and then now and then */
+        uint8_t bytes[sizeof(event) + 32];
+        struct bytes_writer body;
+        bytes_writer_init(&body, bytes, sizeof(bytes));
+        entry_put_action(&body, &event);
+        core_seal_event(core, &written->now, alarm_lane(core, action->rule->alarm), ENTRY_ACTION, &body);
+        return;
+    }
+}
+
+void core_on_time(struct core *core, const struct now *now) {
+    uint32_t item;
+    while (heap_take_due(&core->alarm_deadlines, now->mono_us, &item)) {
+        enum alarm_cause cause;
+        if (alarm_on_time(&core->alarms[item].alarm, now, &cause))
+            alarm_changed(core, now, (uint16_t)item, cause);
+        alarm_rearm(core, (uint16_t)item);
+    }
+    for (unsigned i = 0; i < core->config->actions_count; i++)
+        action_on_time(&core->actions[i], now);
+    publisher_on_time(&core->publisher, now);
+}
+
+bool core_acknowledge(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why) {
+    if (!alarm_acknowledge(&core->alarms[alarm].alarm, now, ret_why))
+        return false;
+    alarm_changed(core, now, alarm, CAUSE_ACKNOWLEDGE);
+    return true;
+}
+
+bool core_reset(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why) {
+    if (!alarm_reset(&core->alarms[alarm].alarm, now, ret_why))
+        return false;
+    alarm_changed(core, now, alarm, CAUSE_RESET);
+    return true;
+}
+
+/* ---- start, stop, clock ---- */
+
+static void seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms) {
+    struct system_event event = {.offset_ms = offset_ms};
+    text_copy(event.what, sizeof(event.what), what);
+    text_copy(event.detail, sizeof(event.detail), detail);
+    uint8_t bytes[sizeof(event) + 32];
+    struct bytes_writer body;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    entry_put_system(&body, &event);
+    core_seal_event(core, now, LANE_EVENT, kind, &body);
+}
+
+static void restore_alarm(struct core *core, const struct store_alarm *stored) {
+    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+        const struct config_alarm *rule = &core->config->alarms[i];
+        if (strcmp(rule->name, stored->alarm) != 0 || strcmp(core->config->devices[rule->device].spec.name, stored->device) != 0)
+            continue;
+        if (!alarm_record_get(&core->alarms[i].alarm, stored->bytes, stored->size))
+            trace_add(core->trace, core->clock.mono_us, TRACE_ERROR, "alarm %s/%s has a damaged record: it starts as normal and is judged anew", stored->device,
+                      stored->alarm);
+        return;
+    }
+    trace_add(core->trace, core->clock.mono_us, TRACE_WARNING, "alarm %s/%s is no longer configured: its record is left alone", stored->device, stored->alarm);
+}
+
+void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image) {
+    journal_start(&core->journal, start, image->next_seq);
+    publisher_start(&core->publisher, image->uplink_numbers);
+    for (unsigned i = 0; i < core->config->uplinks_count; i++)
+        core->uplinks_mask |= (uint16_t)(1u << image->uplink_numbers[i]);
+    trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu", core->config->gateway_id,
+              core->config->devices_count, core->config->points_count, core->config->alarms_count, core->config->uplinks_count,
+              (unsigned long long)image->next_seq);
+    for (uint32_t i = 0; i < image->alarms_count; i++)
+        restore_alarm(core, &image->alarms[i]);
+    seal_system(core, now, ENTRY_SYSTEM, "started", image->quarantined ? "a damaged file was put aside" : "", 0);
+    if (image->configuration_changed)
+        seal_system(core, now, ENTRY_SYSTEM, "configuration", core->config->hash, 0);
+    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+        const struct alarm *alarm = &core->alarms[i].alarm;
+        if (alarm->state == ALARM_NORMAL)
+            continue;
+        trace_add(core->trace, now->mono_us, TRACE_INFO, "alarm %s/%s restored %s", core->config->devices[alarm->rule->device].spec.name, alarm->rule->name,
+                  alarm_state_name(alarm->state));
+        seal_alarm(core, now, i, CAUSE_RESTORED, ENTRY_ROSTER);
+        for (unsigned k = 0; k < core->config->actions_count; k++) /* held until reset: a relay may have lost it meanwhile */
+            if (core->config->actions[k].alarm == i)
+                action_on_alarm(&core->actions[k], true, false);
+    }
+}
+
+void core_on_stop(struct core *core, const struct now *now) {
+    publisher_flush(&core->publisher);
+    seal_system(core, now, ENTRY_SYSTEM, "stopped", "", 0);
+    core->readings_due_us = now->mono_us;
+    core->stopping = true;
+    trace_add(core->trace, now->mono_us, TRACE_INFO, "stopping");
+}
+
+void core_on_clock(struct core *core, const struct now *now) {
+    int64_t moved_ms = (now->wall_ms - core->clock.wall_ms) - (now->mono_us - core->clock.mono_us) / 1000;
+    bool jumped = moved_ms > CORE_CLOCK_JUMP_MS || moved_ms < -CORE_CLOCK_JUMP_MS;
+    if (core->clock_known && (jumped || now->wall_trusted != core->clock.wall_trusted)) {
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "clock moved by=%lldms trusted=%s", (long long)moved_ms, now->wall_trusted ? "yes" : "no");
+        seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
+    }
+    core->clock = *now;
+    core->clock_known = core->journal.start != 0;
+}
+
+void core_changed_clear(struct core *core) {
+    for (unsigned i = 0; i < core->changed_count; i++)
+        core->alarms[core->changed[i]].changed = false;
+    core->changed_count = 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The road of a reading inside the gateway: alarms, actions, entries. Pure; owned by the engine.
+ * Events change state; core_pump turns state into effects. Nothing is wished for that is not first written in the state, so
+ * a step that runs out of room for effects forgets nothing. */
+#ifndef YANHUO_CORE_H
+#define YANHUO_CORE_H
+
+#include "base/heap.h"
+#include "base/trace.h"
+#include "gateway/core/action.h"
+#include "gateway/core/event.h"
+#include "gateway/core/journal.h"
+#include "gateway/core/publish.h"
+
+#define CORE_STORE_RETRY_US 1000000 /* after a failed commit */
+#define CORE_GAP_EVERY_US 10000000  /* a loss that goes on is told at most this often */
+#define CORE_CLOCK_JUMP_MS 2000     /* a wall clock that moved further than this against monotonic time has been set */
+
+struct core_alarm {
+    struct alarm alarm;
+    uint64_t event_seq; /* of its newest event: its record is saved with that run, not before */
+    enum { RECORD_SAVED, RECORD_CHANGED, RECORD_SAVING } record;
+    bool changed; /* in core.changed */
+};
+
+struct core_device {
+    enum device_state state;
+    uint16_t communication; /* its communication alarm, or CONFIG_NONE */
+};
+
+struct core {
+    const struct config *config;
+    struct trace *trace;
+    struct journal journal;
+    struct publisher publisher;
+
+    struct core_alarm *alarms; /* as configured */
+    struct heap alarm_deadlines;
+    uint32_t *point_alarms_first; /* by global point: its alarms are point_alarms[first[p]] .. [first[p + 1] - 1] */
+    uint16_t *point_alarms;
+    uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
+    uint16_t changed_count;
+    uint32_t unsaved[LANES_COUNT]; /* alarm records that wait for a run of their lane */
+    struct alarm_save *saves;      /* records of the runs under way: fire alarms first, then the others */
+    uint16_t fire_alarms_count;
+
+    struct action *actions;
+    uint32_t write_id_next;
+
+    struct core_device *devices;
+    uint8_t *point_quality; /* by global point: enum quality of its newest reading */
+    uint16_t release_bus;   /* the bus whose line waits for the verdict, or CONFIG_NONE */
+
+    int64_t readings_due_us;               /* when the readings lane goes to the store */
+    int64_t store_retry_us[LANES_COUNT];   /* after a failure; 0 otherwise */
+    bool store_failing;
+    int64_t gap_due_us;
+    struct gap_event evicted; /* told by the store, not yet by us */
+    uint16_t uplinks_mask;    /* durable numbers of all uplinks: whom events are for */
+    bool clock_known, stopping;
+    struct now clock;         /* at the last event: to notice a jump */
+
+    struct engine_counters *counters;
+};
+
+void core_init(struct core *core, const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace,
+               struct engine_counters *counters);
+
+void core_on_clock(struct core *core, const struct now *now); /* first thing in every step */
+void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image);
+void core_on_polled(struct core *core, const struct polled *polled);
+void core_on_written(struct core *core, const struct written *written);
+void core_on_stored(struct core *core, const struct event *event);
+void core_on_time(struct core *core, const struct now *now);
+void core_on_stop(struct core *core, const struct now *now);
+
+/* Seals an event for all uplinks; for the core's own files. Returns its seq. */
+uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lane, enum entry_kind kind, const struct bytes_writer *body);
+
+/* By a person, through whatever channel: alarm index, true when it changed something. */
+bool core_acknowledge(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);
+bool core_reset(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);
+
+/* Writes and releases; after that what may wait: the store, the history. */
+void core_pump_writes(struct core *core, const struct now *now, struct effects *effects);
+void core_pump_store(struct core *core, const struct now *now, struct effects *effects);
+
+int64_t core_next_wake(const struct core *core);
+/* Everything sealed is durable, or the store fails. */
+bool core_settled(const struct core *core);
+void core_check(const struct core *core);
+
+/* The present state of an alarm as a subscriber reads it. */
+void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cause cause, struct alarm_event *ret_event);
+void core_changed_clear(struct core *core);
+
+#endif

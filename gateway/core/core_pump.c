@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The core's memory, and its wishes: what stands in the state becomes effects, as far as this step has room. */
+#include "base/check.h"
+#include "gateway/core/core.h"
+#include "gateway/core/describe.h"
+#include "base/text.h"
+
+/* Point -> alarms as one array of runs, so that a reading finds its alarms without a search. */
+static void index_alarms(struct core *core, struct arena *arena) {
+    const struct config *config = core->config;
+    core->point_alarms_first = arena_take(arena, config->points_count + 1, sizeof(*core->point_alarms_first));
+    core->point_alarms = arena_take(arena, config->alarms_count, sizeof(*core->point_alarms));
+    for (unsigned i = 0; i < config->alarms_count; i++)
+        if (config->alarms[i].condition != CONDITION_COMMUNICATION)
+            core->point_alarms_first[config->devices[config->alarms[i].device].first_point + config->alarms[i].point + 1]++;
+    for (uint32_t p = 0; p < config->points_count; p++)
+        core->point_alarms_first[p + 1] += core->point_alarms_first[p];
+    uint32_t *filled = arena_take(arena, config->points_count, sizeof(*filled));
+    for (uint16_t i = 0; i < config->alarms_count; i++) {
+        const struct config_alarm *rule = &config->alarms[i];
+        if (rule->condition == CONDITION_COMMUNICATION) {
+            core->devices[rule->device].communication = i;
+            continue;
+        }
+        uint32_t point = config->devices[rule->device].first_point + rule->point;
+        core->point_alarms[core->point_alarms_first[point] + filled[point]++] = i;
+    }
+}
+
+void core_init(struct core *core, const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace,
+               struct engine_counters *counters) {
+    *core = (struct core){.config = config,
+                          .trace = trace,
+                          .counters = counters,
+                          .release_bus = CONFIG_NONE,
+                          .readings_due_us = NOW_NEVER,
+                          .write_id_next = 1};
+    journal_init(&core->journal, arena);
+    publisher_init(&core->publisher, config, series, &core->journal, arena);
+    core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
+    core->changed = arena_take(arena, config->alarms_count, sizeof(*core->changed));
+    core->saves = arena_take(arena, config->alarms_count, sizeof(*core->saves));
+    core->actions = arena_take(arena, config->actions_count, sizeof(*core->actions));
+    core->devices = arena_take(arena, config->devices_count, sizeof(*core->devices));
+    core->point_quality = arena_take(arena, config->points_count, sizeof(*core->point_quality));
+    heap_init(&core->alarm_deadlines, config->alarms_count, arena);
+    for (unsigned i = 0; i < config->alarms_count; i++) {
+        alarm_init(&core->alarms[i].alarm, &config->alarms[i]);
+        core->fire_alarms_count += config->alarms[i].class == CLASS_FIRE;
+    }
+    for (unsigned i = 0; i < config->actions_count; i++)
+        action_init(&core->actions[i], &config->actions[i]);
+    for (unsigned i = 0; i < config->devices_count; i++)
+        core->devices[i] = (struct core_device){.state = DEVICE_UNKNOWN, .communication = CONFIG_NONE};
+    index_alarms(core, arena);
+}
+
+void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
+    describe_alarm(core->config, &core->alarms[alarm].alarm, cause, ret_event);
+}
+
+/* ---- writes and releases ---- */
+
+void core_pump_writes(struct core *core, const struct now *now, struct effects *effects) {
+    for (unsigned i = 0; i < core->config->actions_count; i++) {
+        struct action *action = &core->actions[i];
+        if (action->state != ACTION_DUE)
+            continue;
+        struct effect *effect = effects_add(effects, EFFECT_WRITE);
+        if (!effect)
+            return;
+        uint32_t id = core->write_id_next++;
+        effect->write.bus = core->config->devices[action->rule->device].bus;
+        effect->write.command =
+            (struct write_command){.id = id, .device = action->rule->device, .point = action->rule->point, .value = action->rule->value};
+        action_on_handed(action, id);
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s writes %s/%s attempt=%u", action->rule->name,
+                  core->config->devices[action->rule->device].spec.name, config_point(core->config, action->rule->device, action->rule->point)->name,
+                  action->attempts);
+    }
+    if (core->release_bus == CONFIG_NONE)
+        return;
+    struct effect *effect = effects_add(effects, EFFECT_RELEASE);
+    if (!effect)
+        return;
+    effect->release.bus = core->release_bus;
+    core->release_bus = CONFIG_NONE;
+}
+
+/* ---- the store ---- */
+
+static void seal_gap(struct core *core, const struct now *now, enum lane lane, uint64_t from_seq, uint64_t to_seq, uint64_t count, const char *why) {
+    struct gap_event event = {.lane = (uint8_t)lane, .from_seq = from_seq, .to_seq = to_seq, .count = count};
+    (void)text_copy(event.why, sizeof(event.why), why);
+    uint8_t bytes[sizeof(event) + 32];
+    struct bytes_writer body;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    entry_put_gap(&body, &event);
+    core_seal_event(core, now, LANE_EVENT, ENTRY_GAP, &body);
+    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap lane=%s count=%llu why=%s", lane_name(lane), (unsigned long long)count, why);
+    core->gap_due_us = now->mono_us + CORE_GAP_EVERY_US;
+}
+
+static bool gap_pending(const struct core *core) {
+    bool pending = core->evicted.count > 0;
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        pending = pending || core->journal.lanes[i].untold;
+    return pending;
+}
+
+static void tell_gaps(struct core *core, const struct now *now) {
+    if (now->mono_us < core->gap_due_us || !gap_pending(core))
+        return;
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        struct journal_lane *lane = &core->journal.lanes[i];
+        uint64_t untold = lane->untold;
+        if (!untold)
+            continue;
+        lane->untold = 0;
+        core->counters->lost[i] += untold;
+        seal_gap(core, now, (enum lane)i, lane->untold_from, lane->untold_to, untold, "the store does not take entries and memory is full");
+    }
+    if (core->evicted.count) {
+        struct gap_event evicted = core->evicted;
+        core->evicted.count = 0;
+        seal_gap(core, now, (enum lane)evicted.lane, evicted.from_seq, evicted.to_seq, evicted.count, "the space for undelivered entries is used up");
+    }
+}
+
+/* Records of the alarms whose newest event lies in this run: they are saved with it, in one commit. */
+static uint16_t take_records(struct core *core, enum lane lane, uint64_t last_seq, struct alarm_save *saves) {
+    uint16_t count = 0;
+    for (uint16_t i = 0; core->unsaved[lane] && i < core->config->alarms_count; i++) {
+        struct core_alarm *slot = &core->alarms[i];
+        const struct config_alarm *rule = slot->alarm.rule;
+        if (slot->record != RECORD_CHANGED || slot->event_seq > last_seq || (rule->class == CLASS_FIRE) != (lane == LANE_FIRE))
+            continue;
+        struct alarm_save *save = &saves[count++];
+        save->device = core->config->devices[rule->device].spec.name;
+        save->alarm = rule->name;
+        save->size = (uint8_t)alarm_record_put(&slot->alarm, save->bytes);
+        slot->record = RECORD_SAVING;
+        core->unsaved[lane]--;
+    }
+    return count;
+}
+
+void core_on_stored(struct core *core, const struct event *event) {
+    enum lane lane = event->stored.lane;
+    bool ok = event->stored.err == ERR_OK;
+    journal_stored(&core->journal, lane, event->stored.last_seq, ok);
+    core->store_retry_us[lane] = ok ? 0 : event->now.mono_us + CORE_STORE_RETRY_US;
+    core->counters->store_failures += !ok;
+    for (uint16_t i = 0; lane != LANE_READING && i < core->config->alarms_count; i++) {
+        struct core_alarm *slot = &core->alarms[i];
+        if (slot->record != RECORD_SAVING || (slot->alarm.rule->class == CLASS_FIRE) != (lane == LANE_FIRE))
+            continue;
+        slot->record = ok ? RECORD_SAVED : RECORD_CHANGED;
+        core->unsaved[lane] += !ok;
+    }
+    if (event->stored.evicted_count) {
+        uint64_t before = core->evicted.count;
+        core->evicted.from_seq = before ? core->evicted.from_seq : event->stored.evicted_from;
+        core->evicted.to_seq = event->stored.evicted_to;
+        core->evicted.count = before + event->stored.evicted_count;
+        core->evicted.lane = (uint8_t)event->stored.evicted_lane;
+        core->counters->evicted[event->stored.evicted_lane] += event->stored.evicted_count;
+    }
+    if (ok == core->store_failing) { /* said once, when it begins and when it ends */
+        core->store_failing = !ok;
+        trace_add(core->trace, event->now.mono_us, ok ? TRACE_INFO : TRACE_ERROR, ok ? "store works again" : "store fails: %s; entries stay in memory",
+                  err_sentence(event->stored.err));
+    }
+}
+
+static bool lane_due(const struct core *core, const struct now *now, enum lane lane) {
+    if (now->mono_us < core->store_retry_us[lane])
+        return false;
+    return lane != LANE_READING || now->mono_us >= core->readings_due_us || core->journal.lanes[lane].unstored_bytes >= JOURNAL_RUN_SIZE / 2;
+}
+
+void core_pump_store(struct core *core, const struct now *now, struct effects *effects) {
+    tell_gaps(core, now);
+    if (core->journal.lanes[LANE_READING].unstored_bytes && core->readings_due_us == NOW_NEVER)
+        core->readings_due_us = now->mono_us + (core->stopping ? 0 : 1000 * (int64_t)core->config->store.readings_commit_ms);
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        enum lane lane = (enum lane)i;
+        struct journal_run run;
+        if (!lane_due(core, now, lane) || effects->count == EFFECTS_MAX || !journal_take(&core->journal, lane, &run))
+            continue;
+        struct effect *effect = effects_add(effects, EFFECT_STORE);
+        effect->store.lane = lane;
+        effect->store.first_seq = run.first_seq;
+        effect->store.last_seq = run.last_seq;
+        effect->store.bytes = run.bytes;
+        effect->store.size = run.size;
+        struct alarm_save *saves = core->saves + (lane == LANE_FIRE ? 0 : core->fire_alarms_count);
+        effect->store.alarms = saves;
+        effect->store.alarms_count = take_records(core, lane, run.last_seq, saves);
+        if (lane == LANE_READING && !core->journal.lanes[lane].unstored_bytes)
+            core->readings_due_us = NOW_NEVER;
+    }
+    struct publish_batch history;
+    if (effects->count < EFFECTS_MAX && publisher_take_history(&core->publisher, now, core->stopping, &history)) {
+        struct effect *effect = effects_add(effects, EFFECT_HISTORY);
+        effect->history.at_ms = history.at_ms;
+        effect->history.bytes = history.body.bytes;
+        effect->history.size = (uint32_t)history.body.length;
+    }
+}
+
+int64_t core_next_wake(const struct core *core) {
+    int64_t wake = heap_first_us(&core->alarm_deadlines);
+    for (unsigned i = 0; i < core->config->actions_count; i++) {
+        int64_t action_us = core->actions[i].state == ACTION_DUE ? 0 : action_next_wake(&core->actions[i]);
+        wake = action_us < wake ? action_us : wake;
+    }
+    int64_t publish_us = publisher_next_wake(&core->publisher);
+    wake = publish_us < wake ? publish_us : wake;
+    if (gap_pending(core) && core->gap_due_us < wake)
+        wake = core->gap_due_us;
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        const struct journal_lane *lane = &core->journal.lanes[i];
+        if (lane->storing_seq != lane->durable_seq || lane->newest_seq == lane->durable_seq)
+            continue; /* STORED will come, or nothing is to be stored */
+        int64_t lane_us = i == LANE_READING ? core->readings_due_us : 0;
+        lane_us = core->store_retry_us[i] > lane_us ? core->store_retry_us[i] : lane_us;
+        wake = lane_us < wake ? lane_us : wake;
+    }
+    return core->release_bus != CONFIG_NONE ? 0 : wake;
+}
+
+bool core_settled(const struct core *core) {
+    return journal_durable(&core->journal) || core->store_failing;
+}
+
+void core_check(const struct core *core) {
+    journal_check(&core->journal);
+    heap_check(&core->alarm_deadlines);
+    uint32_t unsaved[LANES_COUNT] = {0};
+    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+        const struct core_alarm *slot = &core->alarms[i];
+        alarm_check(&slot->alarm);
+        CHECK(heap_at_us(&core->alarm_deadlines, i) == alarm_next_wake(&slot->alarm));
+        unsaved[slot->alarm.rule->class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT] += slot->record == RECORD_CHANGED;
+    }
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        CHECK(unsaved[i] == core->unsaved[i]);
+}

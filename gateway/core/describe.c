@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/core/describe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *condition_name(enum condition_kind condition) {
+    switch (condition) {
+    case CONDITION_ABOVE:
+        return "above";
+    case CONDITION_BELOW:
+        return "below";
+    case CONDITION_EQUAL:
+        return "equal";
+    case CONDITION_COMMUNICATION:
+        return "communication";
+    }
+    return "unknown";
+}
+
+const char *priority_name(enum priority priority) {
+    switch (priority) {
+    case PRIORITY_LOW:
+        return "low";
+    case PRIORITY_MEDIUM:
+        return "medium";
+    case PRIORITY_HIGH:
+        return "high";
+    }
+    return "unknown";
+}
+
+void describe_value(struct text *text, const struct value *value) {
+    switch (value->kind) {
+    case VALUE_NONE:
+        text_add(text, "null");
+        return;
+    case VALUE_NUMBER:
+        text_add_double(text, value->number);
+        return;
+    case VALUE_INTEGER:
+        text_add_s64(text, value->integer);
+        return;
+    case VALUE_UNSIGNED: /* past what a JSON reader holds exactly: as text */
+        text_add_char(text, '"');
+        text_add_u64(text, value->whole);
+        text_add_char(text, '"');
+        return;
+    case VALUE_TEXT:
+        text_add_json(text, value->text);
+        return;
+    }
+}
+
+#define COPY(field, source) ((void)text_copy(field, sizeof(field), source))
+
+void describe_alarm(const struct config *config, const struct alarm *alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
+    const struct config_alarm *rule = alarm->rule;
+    const struct config_device *device = &config->devices[rule->device];
+    memset(ret_event, 0, sizeof(*ret_event));
+    COPY(ret_event->device, device->spec.name);
+    COPY(ret_event->alarm, rule->name);
+    ret_event->occurrence_start = alarm->occurrence_start;
+    ret_event->occurrence_seq = alarm->occurrence_seq;
+    ret_event->class = (uint8_t)rule->class;
+    ret_event->priority = (uint8_t)rule->priority;
+    ret_event->state = (uint8_t)alarm->state;
+    ret_event->cause = (uint8_t)cause;
+    COPY(ret_event->condition, condition_name(rule->condition));
+    ret_event->value = alarm->value;
+    if (rule->point != CONFIG_NONE)
+        COPY(ret_event->unit, config_point(config, rule->device, rule->point)->unit);
+    ret_event->has_limit = rule->condition != CONDITION_COMMUNICATION;
+    ret_event->limit = rule->limit;
+    ret_event->since_ms = alarm->since_ms;
+    COPY(ret_event->location, device->location);
+    COPY(ret_event->zh, rule->zh);
+    COPY(ret_event->en, rule->en);
+    if (device->place == CONFIG_NONE)
+        return;
+    const struct config_place *place = &config->places[device->place];
+    COPY(ret_event->place, place->key);
+    COPY(ret_event->place_name, place->name);
+    COPY(ret_event->address, place->address);
+    COPY(ret_event->phone, place->phone);
+}
+
+void describe_action(const struct config *config, const struct config_action *rule, const struct written *written, uint32_t attempt,
+                     struct action_event *ret_event) {
+    const struct config_alarm *alarm = &config->alarms[rule->alarm];
+    memset(ret_event, 0, sizeof(*ret_event));
+    COPY(ret_event->action, rule->name);
+    COPY(ret_event->device, config->devices[rule->device].spec.name);
+    COPY(ret_event->point, config_point(config, rule->device, rule->point)->name);
+    COPY(ret_event->alarm_device, config->devices[alarm->device].spec.name);
+    COPY(ret_event->alarm, alarm->name);
+    ret_event->value = rule->value;
+    ret_event->ok = written->ok;
+    ret_event->attempt = attempt > UINT8_MAX ? UINT8_MAX : (uint8_t)attempt;
+    if (written->ok)
+        return;
+    if (written->exception)
+        snprintf(ret_event->why, sizeof(ret_event->why), "%s refuses: %s", ret_event->device, frame_exception_name(written->exception));
+    else
+        snprintf(ret_event->why, sizeof(ret_event->why), "%s: %s", ret_event->device, bus_status_name(written->status));
+}

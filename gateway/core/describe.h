@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happened, in the words an event carries: everything a reader needs as it is now, because a stored event must read the
+ * same after the configuration has changed. Pure. */
+#ifndef YANHUO_DESCRIBE_H
+#define YANHUO_DESCRIBE_H
+
+#include "base/text.h"
+#include "gateway/core/event.h"
+
+const char *condition_name(enum condition_kind condition); /* "above" */
+const char *priority_name(enum priority priority);
+
+/* A value as JSON writes it: a number, a string, null. */
+void describe_value(struct text *text, const struct value *value);
+void describe_alarm(const struct config *config, const struct alarm *alarm, enum alarm_cause cause, struct alarm_event *ret_event);
+void describe_action(const struct config *config, const struct config_action *rule, const struct written *written, uint32_t attempt,
+                     struct action_event *ret_event);
+
+#endif

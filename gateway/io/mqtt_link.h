@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the pump (mqtt_pump.c: states, deadlines, what the sink is told) and the library (mqtt.c: every call of it and every
+ * callback from it). The pump thread is the only caller of the mqtt_handle_* functions. */
+#ifndef YANHUO_MQTT_LINK_H
+#define YANHUO_MQTT_LINK_H
+
+#include <stdatomic.h>
+
+#include "gateway/io/mqtt.h"
+#include "gateway/io/mqtt_probe.h"
+#include "gateway/io/mqtt_queue.h"
+#include "gateway/io/mqtt_reason.h"
+
+enum link_state { STATE_IDLE, STATE_RESOLVING, STATE_CONNECTING, STATE_PROBING, STATE_UP, STATE_DRAINING, STATE_LEAVING };
+enum flight_state { FLIGHT_FREE, FLIGHT_WAITING, FLIGHT_FAILED };
+
+struct flight { /* a message handed to the library; its address is the library's context */
+    struct link *link;
+    uint32_t epoch;
+    uint16_t slot;
+    enum flight_state state;
+};
+
+struct link {
+    struct mqtt *mqtt;
+    uint16_t index;
+    struct config_mqtt config; /* its texts are copies */
+    const char *uri, *status_topic, *command_filter;
+
+    /* The pump's own. */
+    void *handle;
+    uint8_t handle_version; /* the handle was made for */
+    uint8_t version;        /* 5 or 4: to be tried */
+    bool fell_back;         /* within this mqtt_connect */
+    bool version_sure;      /* the broker itself said that it does not speak 5 */
+    enum link_state state;
+    int64_t deadline_us;
+    struct mqtt_probe *probe;
+    struct mqtt_failure failure;
+    char failure_text[64], failure_tls[64];
+
+    /* Under mqtt->lock. */
+    bool live; /* between link_up and link_down */
+    bool draining;
+    uint32_t epoch, in_flight;
+    int64_t progress_us; /* of the last acknowledgement, or when the first of the flights took off */
+    char tls_text[64];   /* OpenSSL's, of this attempt */
+    int leave_reason;    /* of the broker's DISCONNECT, or 0 */
+    struct flight flights[2][WINDOW_MAX];
+};
+
+struct mqtt {
+    struct mqtt_queue queue;
+    struct arena arena;
+    const char *credentials_dir, *will_payload;
+    struct mqtt_sink sink;
+    pthread_t pump;
+    bool closing; /* the pump's own */
+    _Atomic int64_t turn_us;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool muted, done, abandoned; /* under lock */
+    uint16_t links_count;
+    struct link links[];
+};
+
+#define MQTT_HANDLE_OK 0
+#define MQTT_HANDLE_DISCONNECTED (-3)
+#define MQTT_HANDLE_BAD_TOPIC (-5)
+
+/* Each returns the library's code. mqtt_handle_connect makes the handle when there is none for link->version. */
+int mqtt_handle_connect(struct link *link, const char *password);
+int mqtt_handle_subscribe(struct link *link);
+int mqtt_handle_send(struct link *link, struct flight *flight, const struct mqtt_command *send);
+int mqtt_handle_leave(struct link *link);
+/* Answers, on this thread, whatever the library still held. */
+void mqtt_handle_drop(struct link *link);
+
+/* Names of the library's codes and of MQTT 5 reasons, for a person. */
+const char *mqtt_code_text(int code);
+const char *mqtt_reason_text(int reason);
+
+/* Switches the host name check's trace on while a TLS link connects. */
+void mqtt_trace_host_check(bool wanted);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pragmas and their reasons: WAL, because an append costs one fsync and readers do not wait; page 4096 as cards and file
+ * systems have it; no auto_vacuum, freed pages are reused; a small cache, because the gateway shares a small board. */
+#include "gateway/io/store_database.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/now.h"
+
+#define BUSY_TIMEOUT_MS 2000
+#define CHECK_STEPS 4000 /* virtual machine steps between looks at the clock while checking */
+
+struct statement {
+    struct database *database;
+    sqlite3_stmt *handle;
+    struct statement *next;
+};
+
+struct database {
+    sqlite3 *handle;
+    struct statement *statements;
+    struct database_failure failure;
+    int64_t check_until_us;
+};
+
+static enum err err_of(int code) {
+    switch (code & 0xFF) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return ERR_OK;
+    case SQLITE_FULL:
+        return ERR_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_CORRUPT;
+    case SQLITE_NOMEM:
+        return ERR_NOMEM;
+    case SQLITE_ERROR: /* a table or column that is not ours */
+    case SQLITE_SCHEMA:
+    case SQLITE_MISMATCH:
+    case SQLITE_CONSTRAINT:
+        return ERR_INVALID;
+    default: /* IOERR, CANTOPEN, READONLY, PERM and the rest */
+        return ERR_IO;
+    }
+}
+
+/* Keeps the first failure. A full or broken disk is told by errno, which the library keeps for some operations only. */
+static void fail(struct database *database, int code) {
+    if (database->failure.err != ERR_OK || err_of(code) == ERR_OK)
+        return;
+    struct database_failure *failure = &database->failure;
+    failure->code = sqlite3_extended_errcode(database->handle);
+    failure->err = err_of(code);
+    failure->os_error = sqlite3_system_errno(database->handle);
+    if (failure->err == ERR_IO && failure->os_error == ENOSPC)
+        failure->err = ERR_FULL;
+    snprintf(failure->text, sizeof(failure->text), "%s", sqlite3_errmsg(database->handle));
+}
+
+enum err database_clear(struct database *database, struct database_failure *ret_failure) {
+    enum err err = database->failure.err;
+    if (ret_failure)
+        *ret_failure = database->failure;
+    database->failure = (struct database_failure){.err = ERR_OK};
+    return err;
+}
+
+enum err database_open(const char *path, enum database_mode mode, struct database **ret_database, struct database_failure *ret_failure) {
+    struct database *database = calloc(1, sizeof(*database));
+    *ret_failure = (struct database_failure){.err = ERR_NOMEM};
+    if (!database)
+        return ERR_NOMEM;
+    int code = sqlite3_open_v2(path, &database->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (!database->handle) {
+        free(database);
+        return ERR_NOMEM;
+    }
+    fail(database, code);
+    sqlite3_extended_result_codes(database->handle, 1);
+    sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS);
+    if (mode == DATABASE_READER)
+        database_run(database, "PRAGMA query_only = 1; PRAGMA cache_size = -256");
+    else
+        database_run(database, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 4194304;"
+                               "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -512");
+    database_run(database, mode == DATABASE_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    database_run(database, "PRAGMA temp_store = MEMORY");
+    database_number(database, "SELECT count(*) FROM sqlite_schema"); /* meets a file that is none */
+    if (database->failure.err == ERR_OK && sqlite3_db_readonly(database->handle, "main") == 1) {
+        database->failure.err = ERR_IO;
+        database->failure.os_error = EACCES;
+        snprintf(database->failure.text, sizeof(database->failure.text), "the file may not be written");
+    }
+    if (database_clear(database, ret_failure) != ERR_OK) {
+        database_close(database);
+        return ret_failure->err;
+    }
+    *ret_database = database;
+    return ERR_OK;
+}
+
+void database_close(struct database *database) {
+    if (!database)
+        return;
+    for (struct statement *statement = database->statements, *next; statement; statement = next) {
+        next = statement->next;
+        sqlite3_finalize(statement->handle);
+        free(statement);
+    }
+    CHECK(sqlite3_close(database->handle) == SQLITE_OK);
+    free(database);
+}
+
+static int check_progress(void *context) {
+    const struct database *database = context;
+    return now_mono_us() >= database->check_until_us;
+}
+
+enum err database_check(struct database *database, int64_t limit_us, struct database_failure *ret_failure) {
+    struct statement *statement = database_prepare(database, "PRAGMA quick_check(1)");
+    database->check_until_us = now_mono_us() + limit_us;
+    sqlite3_progress_handler(database->handle, CHECK_STEPS, check_progress, database);
+    char found[sizeof(ret_failure->text)] = "";
+    if (statement_step(statement))
+        snprintf(found, sizeof(found), "%s", statement_text(statement, 0));
+    statement_reset(statement);
+    sqlite3_progress_handler(database->handle, 0, NULL, NULL);
+    enum err err = database_clear(database, ret_failure);
+    if (err != ERR_OK && (ret_failure->code & 0xFF) == SQLITE_INTERRUPT)
+        return ERR_OK; /* nothing found in the time allowed */
+    if (err == ERR_OK && strcmp(found, "ok") != 0) {
+        *ret_failure = (struct database_failure){.err = ERR_CORRUPT, .code = SQLITE_CORRUPT};
+        memcpy(ret_failure->text, found, sizeof(found));
+    }
+    return ret_failure->err;
+}
+
+void database_run(struct database *database, const char *sql) {
+    if (database->failure.err == ERR_OK)
+        fail(database, sqlite3_exec(database->handle, sql, NULL, NULL, NULL));
+}
+
+struct statement *database_prepare(struct database *database, const char *sql) {
+    if (database->failure.err != ERR_OK)
+        return NULL;
+    struct statement *statement = calloc(1, sizeof(*statement));
+    if (!statement) {
+        database->failure.err = ERR_NOMEM;
+        return NULL;
+    }
+    int code = sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement->handle, NULL);
+    if (code != SQLITE_OK) {
+        fail(database, code);
+        free(statement);
+        return NULL;
+    }
+    statement->database = database;
+    statement->next = database->statements;
+    database->statements = statement;
+    return statement;
+}
+
+static bool usable(const struct statement *statement) {
+    return statement && statement->database->failure.err == ERR_OK;
+}
+
+int64_t database_number(struct database *database, const char *sql) {
+    sqlite3_stmt *handle = NULL;
+    int64_t number = 0;
+    if (database->failure.err != ERR_OK)
+        return 0;
+    int code = sqlite3_prepare_v2(database->handle, sql, -1, &handle, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(handle);
+    if (code == SQLITE_ROW)
+        number = sqlite3_column_int64(handle, 0);
+    fail(database, code);
+    sqlite3_finalize(handle);
+    return number;
+}
+
+void statement_bind_int(struct statement *statement, int parameter, int64_t value) {
+    if (usable(statement))
+        fail(statement->database, sqlite3_bind_int64(statement->handle, parameter, value));
+}
+
+void statement_bind_double(struct statement *statement, int parameter, double value) {
+    if (usable(statement))
+        fail(statement->database, sqlite3_bind_double(statement->handle, parameter, value));
+}
+
+void statement_bind_text(struct statement *statement, int parameter, const char *text) {
+    if (usable(statement))
+        fail(statement->database, sqlite3_bind_text(statement->handle, parameter, text, -1, SQLITE_STATIC));
+}
+
+void statement_bind_bytes(struct statement *statement, int parameter, const void *bytes, size_t size) {
+    if (usable(statement))
+        fail(statement->database, sqlite3_bind_blob64(statement->handle, parameter, size ? bytes : "", size, SQLITE_STATIC));
+}
+
+bool statement_step(struct statement *statement) {
+    if (!usable(statement))
+        return false;
+    int code = sqlite3_step(statement->handle);
+    if (code == SQLITE_ROW)
+        return true;
+    fail(statement->database, code);
+    statement_reset(statement);
+    return false;
+}
+
+void statement_reset(struct statement *statement) {
+    if (statement) {
+        sqlite3_reset(statement->handle);
+        sqlite3_clear_bindings(statement->handle); /* no pointer into the caller's memory stays behind */
+    }
+}
+
+int64_t statement_int(struct statement *statement, int column) {
+    return usable(statement) ? sqlite3_column_int64(statement->handle, column) : 0;
+}
+
+double statement_double(struct statement *statement, int column) {
+    return usable(statement) ? sqlite3_column_double(statement->handle, column) : 0;
+}
+
+const char *statement_text(struct statement *statement, int column) {
+    const unsigned char *text = usable(statement) ? sqlite3_column_text(statement->handle, column) : NULL;
+    return text ? (const char *)text : "";
+}
+
+const uint8_t *statement_bytes(struct statement *statement, int column, size_t *ret_size) {
+    const uint8_t *bytes = usable(statement) ? sqlite3_column_blob(statement->handle, column) : NULL;
+    *ret_size = bytes ? (size_t)sqlite3_column_bytes(statement->handle, column) : 0;
+    return bytes;
+}
+
+void database_begin(struct database *database) {
+    CHECK(database->failure.err == ERR_OK);
+    database_run(database, "BEGIN IMMEDIATE");
+}
+
+enum err database_end(struct database *database, struct database_failure *ret_failure) {
+    database_run(database, "COMMIT");
+    if (database->failure.err != ERR_OK) {
+        for (struct statement *statement = database->statements; statement; statement = statement->next)
+            statement_reset(statement);
+        if (!sqlite3_get_autocommit(database->handle))
+            sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL); /* the first failure is what counts */
+    }
+    return database_clear(database, ret_failure);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQLite behind the few calls the store needs; store_database.c is the only file that includes sqlite3.h.
+ * A failure is sticky: after the first, every call of this database does nothing and gives zero, until database_end or
+ * database_clear hands it out, so that a transaction is written as a plain list of steps with one check at its end.
+ * A database belongs to one thread at a time. A NULL statement is allowed everywhere and does nothing. */
+#ifndef YANHUO_STORE_DATABASE_H
+#define YANHUO_STORE_DATABASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define DATABASE_PAGE_SIZE 4096
+
+struct database;
+struct statement;
+
+enum database_mode {
+    DATABASE_FULL,   /* every commit is on the disk when it returns */
+    DATABASE_NORMAL, /* a power cut may cost the commits since the last checkpoint, never the order or the file */
+    DATABASE_READER, /* never writes */
+};
+
+struct database_failure {
+    enum err err;
+    int code, os_error; /* the library's own, and errno of the operation that failed; 0 when unknown */
+    char text[160];
+};
+
+/* Opens or creates. On failure the reason is in *ret_failure and nothing is left open. */
+NODISCARD enum err database_open(const char *path, enum database_mode mode, struct database **ret_database, struct database_failure *ret_failure);
+void database_close(struct database *database); /* finalises its statements; NULL is allowed */
+
+/* Looks through the file for damage, for at most `limit_us`; ERR_CORRUPT with what was found first. */
+NODISCARD enum err database_check(struct database *database, int64_t limit_us, struct database_failure *ret_failure);
+
+/* Runs SQL that returns nothing. */
+void database_run(struct database *database, const char *sql);
+/* The first column of the first row, 0 when there is none. */
+int64_t database_number(struct database *database, const char *sql);
+
+/* The statement lives until database_close. NULL, and the failure kept, when it cannot be prepared. */
+struct statement *database_prepare(struct database *database, const char *sql);
+/* Parameters count from 1. Bytes and text must stay until the step that uses them. */
+void statement_bind_int(struct statement *statement, int parameter, int64_t value);
+void statement_bind_double(struct statement *statement, int parameter, double value);
+void statement_bind_text(struct statement *statement, int parameter, const char *text);
+void statement_bind_bytes(struct statement *statement, int parameter, const void *bytes, size_t size);
+/* True with a row; false at the end or on failure, and then the statement is ready to be bound again. */
+bool statement_step(struct statement *statement);
+/* For statements that are left before their end. */
+void statement_reset(struct statement *statement);
+/* Columns count from 0; views are valid until the next step. */
+int64_t statement_int(struct statement *statement, int column);
+double statement_double(struct statement *statement, int column);
+const char *statement_text(struct statement *statement, int column); /* never NULL */
+const uint8_t *statement_bytes(struct statement *statement, int column, size_t *ret_size);
+
+void database_begin(struct database *database);
+/* Commits, or rolls back when anything since database_begin failed; ERR_OK only when the commit is done. */
+NODISCARD enum err database_end(struct database *database, struct database_failure *ret_failure);
+/* Hands out the failure kept so far and forgets it. */
+enum err database_clear(struct database *database, struct database_failure *ret_failure);
+
+#endif
