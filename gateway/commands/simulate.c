@@ -48,6 +48,7 @@ struct simulation {
     bool ending;
     char input[ANSWER_SIZE];
     size_t input_size;
+    bool input_file;  /* a file cannot be watched and never makes anybody wait: it is read at the start */
     bool input_skips; /* the line was too long; the rest of it is skipped */
 };
 
@@ -193,14 +194,15 @@ static void on_command(struct simulation *simulation, char *line) {
     (void)fflush(stdout);
 }
 
-static void on_input(struct simulation *simulation) {
+/* False at the end of the input. */
+static bool on_input(struct simulation *simulation) {
     ssize_t got = read(STDIN_FILENO, simulation->input + simulation->input_size, sizeof(simulation->input) - 1 - simulation->input_size);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) { /* the end: not watched any more, or it would be told for ever */
+        return true;
+    if (got <= 0) { /* not watched any more, or it would be told for ever */
         (void)epoll_ctl(simulation->epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
         simulation->ending |= simulation->options.until_eof;
-        return;
+        return false;
     }
     simulation->input_size += (size_t)got;
     simulation->input[simulation->input_size] = '\0';
@@ -220,6 +222,7 @@ static void on_input(struct simulation *simulation) {
         simulation->input_skips = true;
         simulation->input_size = 0;
     }
+    return true;
 }
 
 /* ---- the loop ---- */
@@ -261,7 +264,7 @@ static void on_event(struct simulation *simulation, const struct epoll_event *ev
     uint64_t expirations;
     switch (watch_kind(event)) {
     case WATCH_INPUT:
-        on_input(simulation);
+        (void)on_input(simulation);
         break;
     case WATCH_SIGNAL:
         simulation->ending = true;
@@ -284,6 +287,8 @@ static void on_event(struct simulation *simulation, const struct epoll_event *ev
 
 static int run(struct simulation *simulation) {
     struct epoll_event events[EVENTS_PER_ROUND];
+    while (simulation->input_file && !simulation->ending && on_input(simulation))
+        continue;
     while (!simulation->ending) {
         arm_timer(simulation);
         int count = epoll_wait(simulation->epoll_fd, events, EVENTS_PER_ROUND, -1);
@@ -319,7 +324,7 @@ static enum err watch_all(struct simulation *simulation) {
         return ERR_IO;
     if (watch_add(simulation->epoll_fd, STDIN_FILENO, WATCH_INPUT, 0) == ERR_OK)
         return ERR_OK;
-    /* A file or /dev/null cannot be watched and never makes anybody wait; a closed stdin has nothing to say. */
+    simulation->input_file = errno == EPERM; /* EBADF: closed, there is nothing to say */
     return errno == EPERM || errno == EBADF ? ERR_OK : ERR_IO;
 }
 
