@@ -5,8 +5,8 @@
  *
  * Accounting. A connection attempt has an epoch. Each message sent is a flight, found by the context pointer, never by token
  * (the library reports token 0 for failed writes). A flight holds slot and epoch; a callback of another epoch is dropped.
- * There are two banks of flights, used by even and odd epochs, so that what the last connection left behind in the library
- * cannot meet the slots of the present one. A flight the library reports as failed is only marked: the link is going down,
+ * There are two banks of flights, used in turn by successive connections, so that what the last connection left behind in the
+ * library cannot meet the slots of the present one. A flight the library reports as failed is only marked: the link is going down,
  * and its LOST is told right after the link_down, so that the engine does not send into a dying connection.
  *
  * Which handle. A handle is reused, because MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet

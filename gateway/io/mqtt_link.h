@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the pump (mqtt_pump.c: states, deadlines, what the sink is told) and the library (mqtt.c: every call of it and every
- * callback from it). The pump thread is the only caller of the mqtt_handle_* functions. */
+/* What the three parts of the MQTT transport share: the pump's thread and its callers' side (mqtt_pump.c), the states of a link
+ * and what the sink is told (mqtt_link.c), and every call of the library and every callback from it (mqtt.c). The pump thread
+ * is the only caller of the functions below. */
 #ifndef YANHUO_MQTT_LINK_H
 #define YANHUO_MQTT_LINK_H
 
@@ -16,7 +17,7 @@ enum flight_state { FLIGHT_FREE, FLIGHT_WAITING, FLIGHT_FAILED };
 
 struct flight { /* a message handed to the library; its address is the library's context */
     struct link *link;
-    uint32_t epoch;
+    uint32_t epoch; /* of the connection it was sent on */
     uint16_t slot;
     enum flight_state state;
 };
@@ -35,13 +36,15 @@ struct link {
     bool version_sure;      /* the broker itself said that it does not speak 5 */
     enum link_state state;
     int64_t deadline_us;
-    struct mqtt_probe *probe;
+    struct mqtt_probe *probe; /* under way, perhaps since an earlier attempt */
+    uint32_t probe_epoch;
     struct mqtt_failure failure;
     char failure_text[64], failure_tls[64];
 
     /* Under mqtt->lock. */
     bool live; /* between link_up and link_down */
     bool draining;
+    unsigned bank; /* of flights, in use by this connection */
     uint32_t epoch, in_flight;
     int64_t progress_us; /* of the last acknowledgement, or when the first of the flights took off */
     char tls_text[64];   /* OpenSSL's, of this attempt */
@@ -64,6 +67,12 @@ struct mqtt {
     struct link links[];
 };
 
+/* mqtt_link.c */
+void mqtt_link_command(struct mqtt *mqtt, const struct mqtt_command *command);
+int64_t mqtt_link_deadline_us(struct link *link); /* NOW_NEVER for none */
+void mqtt_link_overdue(struct link *link);        /* the deadline has passed */
+
+/* mqtt.c */
 #define MQTT_HANDLE_OK 0
 #define MQTT_HANDLE_DISCONNECTED (-3)
 #define MQTT_HANDLE_BAD_TOPIC (-5)

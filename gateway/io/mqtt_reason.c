@@ -4,7 +4,7 @@
  * check, a time-out, and last what a plain TCP connect gave. LINK_CERTIFICATE is only said when the check itself said so. */
 #include "gateway/io/mqtt_reason.h"
 
-#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +19,13 @@
 #define V5_NOT_AUTHORIZED 0x87
 #define V5_BANNED 0x8A
 #define V5_METHOD 0x8C
+
+void mqtt_say(char *text, size_t size, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, size, format, arguments);
+    va_end(arguments);
+}
 
 static bool failure_is_answer(const struct mqtt_failure *failure) {
     return failure->code > 0;
@@ -47,24 +54,24 @@ static void explain_answer(const struct mqtt_failure *failure, struct mqtt_link_
     bool v5_password = code == V5_PASSWORD || code == V5_NOT_AUTHORIZED || code == V5_BANNED || code == V5_METHOD;
     down->reason = v4_password || v5_password ? LINK_CREDENTIALS : LINK_PROTOCOL;
     if (code <= V4_NOT_AUTHORIZED)
-        snprintf(down->text, sizeof down->text, "%.60s %s (code %d)", failure->host, v4_texts[code], code);
+        mqtt_say(down->text, sizeof down->text, "%.60s %s (code %d)", failure->host, v4_texts[code], code);
     else if (v5_password)
-        snprintf(down->text, sizeof down->text, "%.50s does not accept user name, password or client: %.30s (0x%02x)", failure->host,
+        mqtt_say(down->text, sizeof down->text, "%.50s does not accept user name, password or client: %.30s (0x%02x)", failure->host,
                  failure->code_text, (unsigned)code);
     else
-        snprintf(down->text, sizeof down->text, "%.60s refused: %.40s (0x%02x)", failure->host, failure->code_text, (unsigned)code);
+        mqtt_say(down->text, sizeof down->text, "%.60s refused: %.40s (0x%02x)", failure->host, failure->code_text, (unsigned)code);
 }
 
 static void explain_tls(const struct mqtt_failure *failure, struct mqtt_link_down *down) {
     if (strstr(failure->tls_text, "certificate verify failed")) {
         down->reason = LINK_CERTIFICATE;
-        snprintf(down->text, sizeof down->text, "certificate of %.60s does not hold: %.40s", failure->host, failure->tls_text);
+        mqtt_say(down->text, sizeof down->text, "certificate of %.60s does not hold: %.40s", failure->host, failure->tls_text);
     } else if (strstr(failure->tls_text, "alert") && strstr(failure->tls_text, "cert")) {
         down->reason = LINK_CREDENTIALS;
-        snprintf(down->text, sizeof down->text, "%.50s does not accept our certificate: %.40s", failure->host, failure->tls_text);
+        mqtt_say(down->text, sizeof down->text, "%.50s does not accept our certificate: %.40s", failure->host, failure->tls_text);
     } else {
         down->reason = LINK_PROTOCOL;
-        snprintf(down->text, sizeof down->text, "TLS with %.50s:%u failed: %.40s", failure->host, (unsigned)failure->port, failure->tls_text);
+        mqtt_say(down->text, sizeof down->text, "TLS with %.50s:%u failed: %.40s", failure->host, (unsigned)failure->port, failure->tls_text);
     }
 }
 
@@ -72,7 +79,7 @@ static void explain_accepted(const struct mqtt_failure *failure, struct mqtt_lin
     const char *hint = "";
     if (failure->timed_out) {
         down->reason = LINK_UNREACHABLE;
-        snprintf(down->text, sizeof down->text, "%.60s:%u takes connections but does not answer", failure->host, (unsigned)failure->port);
+        mqtt_say(down->text, sizeof down->text, "%.60s:%u takes connections but does not answer", failure->host, (unsigned)failure->port);
         return;
     }
     if (failure->tls)
@@ -80,7 +87,7 @@ static void explain_accepted(const struct mqtt_failure *failure, struct mqtt_lin
     else
         hint = "; is it MQTT there, and without TLS?";
     down->reason = LINK_PROTOCOL;
-    snprintf(down->text, sizeof down->text, "%.46s:%u hung up before MQTT began%s", failure->host, (unsigned)failure->port, hint);
+    mqtt_say(down->text, sizeof down->text, "%.46s:%u hung up before MQTT began%s", failure->host, (unsigned)failure->port, hint);
 }
 
 void mqtt_failure_explain(const struct mqtt_failure *failure, struct mqtt_link_down *ret_down) {
@@ -91,14 +98,14 @@ void mqtt_failure_explain(const struct mqtt_failure *failure, struct mqtt_link_d
         explain_tls(failure, ret_down);
     } else if (failure->host_mismatch) {
         ret_down->reason = LINK_CERTIFICATE;
-        snprintf(ret_down->text, sizeof ret_down->text, "certificate of %.60s does not hold: it names another host", failure->host);
+        mqtt_say(ret_down->text, sizeof ret_down->text, "certificate of %.60s does not hold: it names another host", failure->host);
     } else if (failure->looked == LOOKED_REFUSED) {
         ret_down->reason = LINK_REFUSED_TCP;
-        snprintf(ret_down->text, sizeof ret_down->text, "%.60s:%u refuses connections; is the broker running?", failure->host,
+        mqtt_say(ret_down->text, sizeof ret_down->text, "%.60s:%u refuses connections; is the broker running?", failure->host,
                  (unsigned)failure->port);
     } else if (failure->looked == LOOKED_NO_WAY) {
         ret_down->reason = LINK_UNREACHABLE;
-        snprintf(ret_down->text, sizeof ret_down->text, "%.60s:%u cannot be reached: %.36s", failure->host, (unsigned)failure->port,
+        mqtt_say(ret_down->text, sizeof ret_down->text, "%.60s:%u cannot be reached: %.36s", failure->host, (unsigned)failure->port,
                  strerrordesc_np(failure->looked_errno));
     } else {
         explain_accepted(failure, ret_down);

@@ -30,6 +30,9 @@ bool mqtt_failure_wants_look(const struct mqtt_failure *failure);
 /* Fills in reason, code and text. */
 void mqtt_failure_explain(const struct mqtt_failure *failure, struct mqtt_link_down *ret_down);
 
+/* A sentence into a bounded text; what does not fit is cut off. */
+__attribute__((format(printf, 3, 4))) void mqtt_say(char *text, size_t size, const char *format, ...);
+
 /* OpenSSL's error line "thread:error:code:library:function:reason:file:line:" cut down to its reason. */
 void mqtt_tls_reason(const char *line, size_t length, char *ret_reason, size_t size);
 
