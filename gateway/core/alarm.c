@@ -78,8 +78,9 @@ static void delay_stop(struct alarm *alarm) {
 }
 
 /* The only writer of the state. */
-static void enter(struct alarm *alarm, enum alarm_state state) {
+static void enter(struct alarm *alarm, const struct now *now, enum alarm_state state) {
     delay_stop(alarm);
+    alarm->at_ms = now->wall_ms;
     if (state == ALARM_UNACKNOWLEDGED)
         alarm->activations++;
     if (state == ALARM_LATCHED)
@@ -87,15 +88,15 @@ static void enter(struct alarm *alarm, enum alarm_state state) {
     alarm->state = state;
 }
 
-static enum alarm_cause activate_or_return(struct alarm *alarm) {
+static enum alarm_cause activate_or_return(struct alarm *alarm, const struct now *now) {
     if (!alarm_state_active(alarm->state)) {
-        enter(alarm, ALARM_UNACKNOWLEDGED);
+        enter(alarm, now, ALARM_UNACKNOWLEDGED);
         return CAUSE_CONDITION;
     }
     if (alarm->rule->latch)
-        enter(alarm, ALARM_LATCHED);
+        enter(alarm, now, ALARM_LATCHED);
     else
-        enter(alarm, alarm->state == ALARM_ACKNOWLEDGED ? ALARM_NORMAL : ALARM_RETURNED);
+        enter(alarm, now, alarm->state == ALARM_ACKNOWLEDGED ? ALARM_NORMAL : ALARM_RETURNED);
     return CAUSE_RETURN;
 }
 
@@ -164,28 +165,28 @@ bool alarm_on_communication(struct alarm *alarm, const struct now *now, bool dea
 bool alarm_on_time(struct alarm *alarm, const struct now *now, enum alarm_cause *ret_cause) {
     if (!alarm->waiting || alarm->deadline_us > now->mono_us)
         return false;
-    *ret_cause = activate_or_return(alarm);
+    *ret_cause = activate_or_return(alarm, now);
     return true;
 }
 
 bool alarm_acknowledge(struct alarm *alarm, const struct now *now, const char **ret_why) {
-    (void)now; /* who and when belong to the record of the command */
     switch (alarm->state) {
     case ALARM_UNACKNOWLEDGED: { /* a running off-delay goes on */
         bool waiting = alarm->waiting;
         int64_t deadline_us = alarm->deadline_us, frozen_us = alarm->frozen_us;
-        enter(alarm, ALARM_ACKNOWLEDGED);
+        enter(alarm, now, ALARM_ACKNOWLEDGED);
         alarm->waiting = waiting;
         alarm->deadline_us = deadline_us;
         alarm->frozen_us = frozen_us;
         return true;
     }
     case ALARM_RETURNED:
-        enter(alarm, ALARM_NORMAL);
+        enter(alarm, now, ALARM_NORMAL);
         return true;
     case ALARM_LATCHED:
         if (!alarm->acknowledged) {
             alarm->acknowledged = true;
+            alarm->at_ms = now->wall_ms;
             return true;
         }
         *ret_why = "it is acknowledged already";
@@ -201,14 +202,13 @@ bool alarm_acknowledge(struct alarm *alarm, const struct now *now, const char **
 }
 
 bool alarm_reset(struct alarm *alarm, const struct now *now, const char **ret_why) {
-    (void)now;
     switch (alarm->state) {
     case ALARM_LATCHED:
         if (!alarm->acknowledged) {
             *ret_why = "it has to be acknowledged first";
             return false;
         }
-        enter(alarm, ALARM_NORMAL);
+        enter(alarm, now, ALARM_NORMAL);
         return true;
     case ALARM_UNACKNOWLEDGED:
     case ALARM_ACKNOWLEDGED:
@@ -235,7 +235,7 @@ void alarm_check(const struct alarm *alarm) {
     CHECK(alarm->rule->of_n >= 1 && alarm->rule->of_n <= alarm->rule->of_m && alarm->rule->of_m <= 32);
 }
 
-/* Record: state, acknowledged, history, since, occurrence, value. A delay is not kept: after a restart it begins anew, which
+/* Record: state, acknowledged, history, since, at, occurrence, value. A delay is not kept: after a restart it begins anew, which
  * can only make an alarm later by its own delay, never lose it. */
 size_t alarm_record_put(const struct alarm *alarm, uint8_t ret_bytes[ALARM_RECORD_SIZE]) {
     struct bytes_writer writer;
@@ -244,6 +244,7 @@ size_t alarm_record_put(const struct alarm *alarm, uint8_t ret_bytes[ALARM_RECOR
     bytes_put_u8(&writer, alarm->acknowledged);
     bytes_put_varint(&writer, alarm->history);
     bytes_put_zigzag(&writer, alarm->since_ms);
+    bytes_put_zigzag(&writer, alarm->at_ms);
     bytes_put_u64(&writer, alarm->occurrence_start);
     bytes_put_varint(&writer, alarm->occurrence_seq);
     double number = 0;
@@ -260,7 +261,7 @@ bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size) {
     uint8_t state = bytes_get_u8(&reader);
     bool acknowledged = bytes_get_u8(&reader) != 0;
     uint32_t history = (uint32_t)bytes_get_varint(&reader);
-    int64_t since_ms = bytes_get_zigzag(&reader);
+    int64_t since_ms = bytes_get_zigzag(&reader), at_ms = bytes_get_zigzag(&reader);
     uint64_t occurrence_start = bytes_get_u64(&reader), occurrence_seq = bytes_get_varint(&reader);
     bool has_number = bytes_get_u8(&reader) != 0;
     double number = bytes_get_double(&reader);
@@ -272,6 +273,7 @@ bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size) {
     alarm->acknowledged = acknowledged;
     alarm->history = history;
     alarm->since_ms = since_ms;
+    alarm->at_ms = at_ms;
     alarm->occurrence_start = state == ALARM_NORMAL ? 0 : occurrence_start;
     alarm->occurrence_seq = state == ALARM_NORMAL ? 0 : occurrence_seq;
     alarm->value = has_number ? (struct value){.kind = VALUE_NUMBER, .number = number} : (struct value){.kind = VALUE_NONE};

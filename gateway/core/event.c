@@ -54,12 +54,16 @@ struct effect *effects_add(struct effects *effects, enum effect_kind kind) {
     return effect;
 }
 
-char *effects_bytes(struct effects *effects, uint32_t size) {
+bool effects_text(struct effects *effects, struct text *ret_text, uint32_t size) {
     if (EFFECT_BYTES_SIZE - effects->bytes_used < size) {
         effects->full = true;
-        return NULL;
+        return false;
     }
-    char *bytes = effects->bytes + effects->bytes_used;
-    effects->bytes_used += size;
-    return bytes;
+    text_init(ret_text, effects->bytes + effects->bytes_used, size);
+    return true;
+}
+
+const char *effects_keep(struct effects *effects, const struct text *text) {
+    effects->bytes_used += (uint32_t)text->length + 1;
+    return text->bytes;
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packing of one series within one slot of history, appended reading by reading, and its reading back. Pure.
+ *
+ * A chunk's body is one or more segments, each complete in itself, so that a later one is simply appended:
+ *   segment: count varint, bytes varint, that many bytes of items
+ *   item:    token varint = zigzag(change of the time step in ms) * 2 + told, then
+ *     told 0: same form, quality and reason as before; a whole number follows as the zigzag difference to the one before;
+ *             text, or no value at all, is the same as before and nothing follows
+ *     told 1: one byte form (low 4 bits) and quality (high 4 bits), a reason byte unless good, then by form:
+ *             decimals byte and zigzag (SCALED, SINGLE), 8 bytes (RAW), zigzag (INTEGER), varint (UNSIGNED), text
+ * A number is kept as a whole number and a count of decimals when exactly that double (or, for what came as a 32-bit float,
+ * that float) comes back, which sensors' numbers nearly always do; otherwise as its 8 bytes. About 3 bytes a reading. */
+#ifndef YANHUO_STORE_CHUNK_H
+#define YANHUO_STORE_CHUNK_H
+
+#include "gateway/core/entry.h"
+
+#define SLOT_MS 300000
+#define CHUNK_ITEM_SIZE 64   /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
+#define CHUNK_SEGMENT_SIZE 20 /* the longest segment head */
+
+enum chunk_form { FORM_NONE, FORM_RAW, FORM_INTEGER, FORM_UNSIGNED, FORM_TEXT, FORM_SCALED, FORM_SINGLE }; /* stored: never renumbered */
+
+/* What the next item is told against. Zeroed is the state at the start of a segment. */
+struct chunk_state {
+    bool begun;
+    uint8_t form, quality, reason, decimals;
+    int64_t at_ms, step_ms; /* of the item before; the slot's start and 0 at first */
+    uint64_t whole;         /* the whole number before, as its 64 bits */
+    char text[VALUE_TEXT_SIZE];
+};
+
+/* Negative times have no slot. */
+static inline int64_t chunk_slot(int64_t at_ms) {
+    return at_ms / SLOT_MS;
+}
+
+/* Appends one item; the reading's time must lie in the slot. */
+void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t slot, const struct packed_reading *reading);
+void chunk_put_head(struct bytes_writer *writer, uint32_t count, uint32_t size);
+
+struct chunk_reader {
+    struct bytes_reader bytes;
+    struct chunk_state state;
+    int64_t slot;
+    uint32_t series;
+    uint64_t left;      /* items of this segment */
+    size_t segment_end; /* where its bytes must end */
+};
+void chunk_reader_init(struct chunk_reader *reader, uint32_t series, int64_t slot, const uint8_t *bytes, size_t size);
+/* The next reading; false at the end or when damaged (then reader->bytes.failed). */
+bool chunk_get(struct chunk_reader *reader, struct packed_reading *ret_reading);
+
+#endif
