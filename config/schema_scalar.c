@@ -78,6 +78,7 @@ static bool number_ok(const struct schema_key *key, const struct node *node) {
     uint64_t whole;
     int64_t with_sign;
     double number;
+    const char *unit;
     unsigned index;
     if (key->type == SCHEMA_DURATION)
         return scalar_duration(node->text, &whole) && inside(key, (double)whole);
@@ -86,11 +87,10 @@ static bool number_ok(const struct schema_key *key, const struct node *node) {
     if (node->quoted)
         return false;
     if (key->type == SCHEMA_REAL)
-        return scalar_unsigned(node->text, &whole) ||
-               (scalar_quantity(node->text, &number, &(const char *){0}) && text_read_double(node->text, &number));
+        return scalar_quantity(node->text, &number, &unit) && !*unit && text_read_double(node->text, &number) && inside(key, number);
     if (scalar_unsigned(node->text, &whole))
         return key->words ? scalar_word(node->text, strlen(node->text), key->words, &index) : inside(key, (double)whole);
-    return !has_range(key) && scalar_signed(node->text, &with_sign);
+    return !key->words && !has_range(key) && scalar_signed(node->text, &with_sign);
 }
 
 static bool address_ok(const struct schema_key *key, const char *text) {

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device model, read from its YAML file once and shared by all devices of that model (format: docs/profile-format.md).
+ * Immutable after loading; lives in the arena of the configuration. */
+#ifndef YANHUO_PROFILE_H
+#define YANHUO_PROFILE_H
+
+#include "config/load.h"
+
+struct profile {
+    const char *name, *path;
+    const char *manufacturer, *model, *source; /* "" when not given */
+    enum profile_confidence confidence;
+    uint32_t factory_baud; /* 0: not known */
+    uint32_t timeout_ms;
+    uint16_t registers_max;
+    bool gaps;
+    uint16_t setup_count, points_count, alarms_count;
+    const struct setup_write *setup;
+    struct point *points;        /* a device copies them and puts its own periods in */
+    struct config_alarm *alarms; /* `device` is not set; zh and en may be NULL still */
+    uint64_t hash;               /* of the file's bytes */
+};
+
+/* Reads and checks one profile file. The name inside must be the file's. ERR_INVALID when there was an error among the
+ * diagnostics; *ret_profile is then what could be understood, or NULL. */
+NODISCARD enum err profile_load(const char *path, const char *name, struct arena *arena, struct diagnostics *diagnostics,
+                                struct profile **ret_profile);
+
+#endif

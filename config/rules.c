@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can only be seen when the whole site is known: who shares an address, a port, a speed; what is missing altogether. */
+#include <string.h>
+
+#include "config/loader.h"
+
+#define UNIT_IDS 248
+
+static void check_unit_ids(struct loader *loader) {
+    const struct config *config = loader->config;
+    uint16_t(*owners)[UNIT_IDS] = arena_take(&loader->scratch, config->buses_count + 1u, sizeof(*owners));
+    for (uint16_t i = 0; i < config->devices_count; i++) {
+        const struct config_device *device = &config->devices[i];
+        const struct node *unit_id = schema_member(&schema_device, loader->devices_more[i].node, "unit_id");
+        if (device->bus == CONFIG_NONE || !unit_id)
+            continue;
+        uint16_t *owner = &owners[device->bus][device->spec.unit_id];
+        if (*owner)
+            source_error(&loader->site, unit_id, "the unit id %u is taken on the bus '%s' by '%s'; two devices would answer at once",
+                         device->spec.unit_id, config->buses[device->bus].name, config->devices[*owner - 1].spec.name);
+        else
+            *owner = (uint16_t)(i + 1);
+    }
+}
+
+/* Two buses on one port would talk at the same time; two on one TCP endpoint are two connections, which few devices bear. */
+static void check_ports(const struct loader *loader) {
+    uint16_t count, serial_count = 0;
+    const struct node *node = loader_section(loader, "buses", BUSES_MAX, &count);
+    for (uint16_t i = 0; i < count; i++, node = node->next) {
+        const struct bus_spec *bus = &loader->buses[i];
+        serial_count += bus->kind == BUS_SERIAL && *bus->serial;
+        if (bus->kind == BUS_SERIAL && serial_count == SERIAL_BUSES_MAX + 1)
+            source_error(&loader->site, node_place(node), "more than %d serial buses; each takes a port and a thread", SERIAL_BUSES_MAX);
+        for (uint16_t k = 0; k < i; k++) {
+            const struct bus_spec *other = &loader->buses[k];
+            if (bus->kind == BUS_SERIAL && other->kind == BUS_SERIAL && *bus->serial && strcmp(bus->serial, other->serial) == 0)
+                source_error(&loader->site, node_get(node, "serial"), "the bus '%s' uses this port already; put the devices of both on one bus",
+                             other->name);
+            else if (bus->kind != BUS_SERIAL && other->kind != BUS_SERIAL && bus->port == other->port && *bus->host &&
+                     strcmp(bus->host, other->host) == 0)
+                source_error(&loader->site, node_get(node, bus->kind == BUS_TCP ? "tcp" : "rtu_over_tcp"),
+                             "the bus '%s' uses this endpoint already; put the devices of both on one bus", other->name);
+        }
+    }
+}
+
+static void check_speeds(const struct loader *loader) {
+    for (uint16_t i = 0; i < loader->config->devices_count; i++) {
+        const struct config_device *device = &loader->devices[i];
+        const struct loader_device *more = &loader->devices_more[i];
+        if (device->bus == CONFIG_NONE || !more->profile || !more->profile->factory_baud)
+            continue;
+        const struct bus_spec *bus = &loader->buses[device->bus];
+        if (bus->kind == BUS_SERIAL && bus->baud != more->profile->factory_baud)
+            source_warning(&loader->site, node_place(schema_member(&schema_device, more->node, "profile")),
+                           "a '%s' leaves the factory with %u baud, but the bus '%s' runs at %u: set the device to %u first", more->profile->name,
+                           (unsigned)more->profile->factory_baud, bus->name, (unsigned)bus->baud, (unsigned)bus->baud);
+    }
+}
+
+static void check_locations(const struct loader *loader) {
+    for (uint16_t i = 0; i < loader->config->devices_count; i++) {
+        const struct config_device *device = &loader->devices[i];
+        bool fire = false;
+        for (uint16_t k = 0; k < device->spec.points_count; k++)
+            fire = fire || device->spec.points[k].class == CLASS_FIRE;
+        if (fire && !*device->location)
+            source_warning(&loader->site, node_place(loader->devices_more[i].node),
+                           "the device '%s' has a fire alarm but no 'location': who hears it will not know where to go", device->spec.name);
+    }
+}
+
+static void check_presence(struct loader *loader) {
+    const struct config *config = loader->config;
+    bool devices = node_get(loader->site.root, "devices") && config->devices_count == 0;
+    if (config->devices_count == 0 && (devices || !node_get(loader->site.root, "devices")))
+        source_warning(&loader->site, NULL, "no devices: there is nothing to read");
+    if (config->uplinks_count == 0)
+        source_warning(&loader->site, NULL, "no uplinks: alarms and readings stay in the gateway");
+    uint16_t count;
+    const struct node *node = loader_section(loader, "buses", BUSES_MAX, &count);
+    bool *used = arena_take(&loader->scratch, count + 1u, sizeof(*used));
+    for (uint16_t i = 0; i < config->devices_count; i++)
+        if (config->devices[i].bus != CONFIG_NONE)
+            used[config->devices[i].bus] = true;
+    for (uint16_t i = 0; i < count; i++, node = node->next)
+        if (!used[i] && config->devices_count)
+            source_warning(&loader->site, node_place(node), "the bus '%s' has no devices", loader->buses[i].name);
+}
+
+void load_rules(struct loader *loader) {
+    check_unit_ids(loader);
+    check_ports(loader);
+    check_speeds(loader);
+    check_locations(loader);
+    check_presence(loader);
+}
