@@ -3,6 +3,7 @@
 import fnmatch
 
 import lint
+from layers import SHELL_PARTS, SHELLS
 
 # A foreign header and the files that may include it. One file each; the exceptions say why.
 FOREIGN = {
@@ -14,7 +15,7 @@ FOREIGN = {
     "systemd/sd-daemon.h": ["gateway/io/notify.c"],
     "cjson/cJSON.h": ["*.c"],
     # Pollers of TCP endpoints are stepped on the loop, and a layer of our own between them and libuv would only repeat it.
-    "uv.h": ["gateway/io/loop.c", "sensors/bus_tcp.c"],
+    "uv.h": ["gateway/io/loop.c", "sensors/tcp_link.c"],
 }
 MORE_THAN_ONE = {"uv.h": 2}
 
@@ -32,11 +33,11 @@ SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
 PURE = ("base/", "sensors/", "gateway/core/", "gateway/uplinks/", "gateway/engine")
 # Pure folders' files that are not: the one that reads the clock, and the shells of the buses with their parts.
-NOT_PURE = ["base/now.*", "sensors/bus_*", "sensors/rtu_line.*"]
+NOT_PURE = ("base/now.",) + SHELLS + SHELL_PARTS
 
 
 def is_pure(path):
-    return path.startswith(PURE) and not any(fnmatch.fnmatch(path, pattern) for pattern in NOT_PURE)
+    return path.startswith(PURE) and not path.startswith(NOT_PURE)
 
 
 def check(tree):
@@ -66,7 +67,7 @@ SAMPLES = [
     ("wrong file", {"gateway/io/loop.c": "\n#include <MQTTAsync.h>\n"}, ["gateway/io/loop.c:2: <MQTTAsync.h> belongs to gateway/io/mqtt.c"]),
     ("no row", {"gateway/io/http.c": "#include <boost.h>\n"}, ["<boost.h> is foreign and has no row"]),
     ("clock in a pure file", {"gateway/core/alarm.c": "#include <time.h>\n"}, ["<time.h> in a pure file"]),
-    ("the exception", {"gateway/io/loop.c": "#include <uv.h>\n", "sensors/bus_tcp.c": "#include <uv.h>\n"}, []),
+    ("the exception", {"gateway/io/loop.c": "#include <uv.h>\n", "sensors/tcp_link.c": "#include <uv.h>\n"}, []),
 ]
 
 if __name__ == "__main__":

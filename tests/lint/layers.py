@@ -23,7 +23,9 @@ MAY_USE = {
 }
 # The shells of io know nothing of each other, but all may use these.
 SHARED_IO = ("inbox", "worker")
-# The shells of the buses belong to whoever joins both halves, and to themselves.
+# The shells of the buses belong to whoever joins both halves; their inner parts only to the shells.
+SHELLS = ("sensors/bus_",)
+SHELL_PARTS = ("sensors/rtu_line.", "sensors/tcp_link.")
 JOINS = ("gateway/run", "gateway/main.c", "gateway/commands/")
 
 
@@ -51,7 +53,9 @@ def wrong(path, header):
         return f"'{own}' may not include '{header}': it uses {uses} only; turn the dependence round, or move what is needed down"
     if own == other == "gateway/io/" and family(path) != family(header) and family(header) not in SHARED_IO:
         return f"shells of gateway/io never include each other ('{header}'); join them in gateway/run.c"
-    if header.startswith("sensors/bus_") and stem(header) != stem(path) and not path.startswith(JOINS):
+    if header.startswith(SHELL_PARTS) and not path.startswith(SHELLS + SHELL_PARTS):
+        return f"'{header}' is the inside of a shell; use the shell's own header"
+    if header.startswith(SHELLS) and stem(header) != stem(path) and not path.startswith(JOINS):
         return f"'{header}' is a shell; only gateway/run.c and the commands may include it. Use sensors/bus.h"
     return None
 
@@ -78,6 +82,8 @@ GOOD = {
     "sensors/bus.h": '#include "base/err.h"\n',
     "sensors/bus_rtu.h": '#include "sensors/bus.h"\n',
     "sensors/bus_rtu.c": '#include "sensors/bus_rtu.h"\n',
+    "sensors/tcp_link.h": "",
+    "sensors/bus_tcp.c": '#include "sensors/tcp_link.h"\n',
     "gateway/engine.h": '#include "base/err.h"\n// #include "gateway/run.h"\n',
     "gateway/io/inbox.h": "",
     "gateway/io/store.h": '#include "gateway/engine.h"\n',
@@ -91,6 +97,7 @@ SAMPLES = [
     ("engine uses io", {**GOOD, "gateway/engine.c": '#include "gateway/io/mqtt.h"\n'}, ["gateway/engine.c:1:"]),
     ("io uses io", {**GOOD, "gateway/io/store.c": '#include "gateway/io/mqtt.h"\n'}, ["shells of gateway/io never"]),
     ("shell of a bus", {**GOOD, "sensors/poller.c": '#include "sensors/bus_rtu.h"\n'}, ["sensors/poller.c:1: 'sensors/bus_rtu.h' is a shell"]),
+    ("part of a shell", {**GOOD, "sensors/rtu_line.h": "", "gateway/run.c": '#include "sensors/rtu_line.h"\n'}, ["is the inside of a shell"]),
     ("relative path", {**GOOD, "sensors/plan.c": '#include "bus.h"\n'}, ['"bus.h" is no file']),
     ("no layer", {**GOOD, "gateway/extra/x.c": ""}, ["gateway/extra/x.c:1: 'gateway/extra/x.c' belongs to no layer"]),
     ("test header", {**GOOD, "tests/unit/x.h": "", "gateway/core/x.c": '#include "tests/unit/x.h"\n'}, ["product headers only"]),
