@@ -5,12 +5,15 @@
  * Invariants, asserted by poller_check:
  *  1. At most one request is under way; none is made while one is.
  *  2. Writes go before reads, fire before the rest, and within a rank the earliest release first.
- *  3. A dead device gets only probes, at its probe interval, and never more than 10 s apart.
+ *  3. A dead device gets only probes and writes; probes at its probe interval (at most 10 s), later only for the probe budget
+ *     and the fire points, and never more than 10 s later but for one other job by age a second (schedule.h).
  *  4. A polling period is kept by release times (start + n * period), never by adding to a finish time; a release that was
  *     missed is skipped and counted, not made up for.
- *  5. Every request that is under way ends in exactly one POLLED or WRITTEN.
+ *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write stands before a read:
+ *     when it fails, that read fails; when it succeeds, the read follows.
  *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
- * The phase of each request inside its first period is spread evenly over the devices, so that a start is no burst. */
+ * The phase of each request inside its first period (at most 10 s) is spread evenly over the devices, so that a start is no
+ * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. */
 #ifndef YANHUO_POLLER_H
 #define YANHUO_POLLER_H
 
@@ -61,7 +64,7 @@ struct written {
     uint32_t id;
     uint16_t bus, device, point;
     bool ok; /* the echo was equal */
-    enum bus_status status;
+    enum bus_status status; /* BUS_ANSWERED without ok and exception: not sent, the point cannot take the value or too many wait */
     uint8_t exception;
     struct now now;
 };

@@ -67,6 +67,11 @@ static int64_t releases_until(const struct schedule_job *job, int64_t at_us) {
     return at_us < job->base_us ? 0 : (at_us - job->base_us) / job->period_us + 1;
 }
 
+void schedule_resume(struct schedule *schedule, uint32_t job, int64_t now_us) {
+    const struct schedule_job *it = &schedule->jobs[job];
+    schedule_release(schedule, job, it->base_us + releases_until(it, now_us) * it->period_us);
+}
+
 static void choose_job(struct schedule *schedule, uint32_t item, int64_t now_us, struct schedule_choice *ret_choice) {
     struct schedule_job *job = &schedule->jobs[item];
     *ret_choice = (struct schedule_choice){.item = item, .release_us = job->release_us};

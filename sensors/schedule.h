@@ -57,6 +57,8 @@ void schedule_set_job(struct schedule *schedule, uint32_t job, bool fire, int64_
 void schedule_begin(struct schedule *schedule, uint32_t job, int64_t base_us);
 /* One more release beside the grid (a device came back, a read was split); the grid goes on as it was. */
 void schedule_release(struct schedule *schedule, uint32_t job, int64_t at_us);
+/* Drops a waiting release: the next is that of the grid after now_us. */
+void schedule_resume(struct schedule *schedule, uint32_t job, int64_t now_us);
 /* The job is not released any more until schedule_release. */
 void schedule_remove(struct schedule *schedule, uint32_t job);
 /* When a device is to be probed next; NOW_NEVER for not at all. */

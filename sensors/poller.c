@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What to send. One step: take in the event; then, when nothing is under way, choose the next request:
+ *
+ *   IDLE -- a write waits, or a job or probe is due and nothing holds --> UNDER WAY -- ANSWERED --> IDLE
+ *   a good reply that feeds an action: IDLE, but held: only writes are sent until RELEASE or POLLER_HOLD_US passed
+ *
+ * The order among reads and probes is the schedule's (schedule.h). A device whose setup writes are not done gets the next of
+ * them in place of the read that was chosen; the read is released again when the echo is right, and fails with the setup
+ * write when it is not. What an answer means is in poller_answer.c. */
+#include "sensors/poller.h"
+
+#include "base/check.h"
+#include "sensors/decode.h"
+#include "sensors/poller_state.h"
+
+#define SPREAD_MAX_US 10000000 /* the first releases are spread over a period, but a value is not awaited longer than this */
+
+static int64_t phase_us(const struct poller *poller, const struct poller_job *job) {
+    /* On a line the fire points are asked in one batch, which leaves the longest pause for the rest (fit check); a line does
+     * one thing at a time, so that no burst comes of it. Elsewhere the golden ratio spreads any number of devices evenly. */
+    if (job->request->fire && poller->line.baud != 0)
+        return 0;
+    uint64_t span_us = (uint64_t)job->request->every_ms * 1000;
+    uint32_t turn = poller->devices[job->device].spec->device * UINT32_C(0x9E3779B9);
+    return (int64_t)((span_us < SPREAD_MAX_US ? span_us : SPREAD_MAX_US) * turn >> 32);
+}
+
+static void add_jobs(struct poller *poller, uint16_t device, const struct plan *plan, bool active) {
+    for (uint16_t i = 0; i < plan->count; i++) {
+        const struct plan_request *request = &plan->requests[i];
+        uint32_t job = poller->jobs_count++;
+        poller->jobs[job] = (struct poller_job){.request = request, .device = device, .active = active};
+        poller->devices[device].jobs_count++;
+        schedule_set_job(&poller->schedule, job, request->fire, (int64_t)request->every_ms * 1000,
+                         plan_cost_us(request, poller_line(poller), PLAN_TURNAROUND_US));
+    }
+}
+
+struct plans {
+    struct plan whole;
+    struct plan *split; /* of each request of the whole */
+};
+
+static enum err make_plans(struct poller *poller, struct arena *arena, struct plans *plans, uint32_t *ret_jobs_count) {
+    *ret_jobs_count = 0;
+    for (uint16_t d = 0; d < poller->devices_count; d++) {
+        const struct device_spec *spec = poller->devices[d].spec;
+        enum err err = plan_build(spec, poller_line(poller), arena, &plans[d].whole);
+        if (err != ERR_OK)
+            return err;
+        plans[d].split = arena_take(arena, plans[d].whole.count ? plans[d].whole.count : 1, sizeof(struct plan));
+        *ret_jobs_count += plans[d].whole.count;
+        for (uint16_t i = 0; i < plans[d].whole.count; i++) {
+            plan_split(spec, &plans[d].whole.requests[i], arena, &plans[d].split[i]);
+            if (plans[d].split[i].count == 1)
+                plans[d].split[i].count = 0;
+            *ret_jobs_count += plans[d].split[i].count;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err poller_create(const struct bus_spec *bus, const struct device_spec *const *devices, uint16_t devices_count, struct arena *arena,
+                       struct trace *trace, struct poller **ret_poller) {
+    CHECK(devices_count <= DEVICES_PER_BUS_MAX);
+    struct poller *poller = arena_take(arena, 1, sizeof(*poller));
+    *poller = (struct poller){.bus = bus, .trace = trace, .line = bus_line_timing(bus), .devices_count = devices_count, .wake_us = NOW_NEVER};
+    poller->devices = arena_take(arena, devices_count ? devices_count : 1, sizeof(*poller->devices));
+    for (uint16_t d = 0; d < devices_count; d++) {
+        poller->devices[d].spec = devices[d];
+        poller->devices[d].turnaround_us = PLAN_TURNAROUND_US;
+        device_init(&poller->devices[d].state);
+    }
+    struct plans *plans = arena_take(arena, devices_count ? devices_count : 1, sizeof(*plans));
+    uint32_t jobs_count;
+    enum err err = make_plans(poller, arena, plans, &jobs_count);
+    if (err != ERR_OK)
+        return err;
+    poller->jobs = arena_take(arena, jobs_count ? jobs_count : 1, sizeof(*poller->jobs));
+    schedule_init(&poller->schedule, jobs_count, devices_count, poller->line.baud != 0, arena);
+    for (uint16_t d = 0; d < devices_count; d++) {
+        uint32_t first = poller->devices[d].jobs_first = poller->jobs_count;
+        add_jobs(poller, d, &plans[d].whole, true);
+        for (uint16_t i = 0; i < plans[d].whole.count; i++) {
+            poller->jobs[first + i].split_first = poller->jobs_count;
+            poller->jobs[first + i].split_count = plans[d].split[i].count;
+            add_jobs(poller, d, &plans[d].split[i], false);
+        }
+    }
+    CHECK(poller->jobs_count == jobs_count);
+    *ret_poller = poller;
+    return ERR_OK;
+}
+
+static void start(struct poller *poller, int64_t now_us) {
+    CHECK(!poller->started);
+    poller->started = true;
+    for (uint32_t i = 0; i < poller->jobs_count; i++) {
+        schedule_begin(&poller->schedule, i, now_us + phase_us(poller, &poller->jobs[i]));
+        if (!poller->jobs[i].active)
+            schedule_remove(&poller->schedule, i);
+    }
+}
+
+static void send_request(struct poller *poller, int64_t now_us, enum under_way under_way, const struct device_spec *spec,
+                         struct poller_effects *ret_effects) {
+    poller->under_way = under_way;
+    poller->sent_us = now_us;
+    poller->wake_us = NOW_NEVER;
+    poller->counters.requests++;
+    ret_effects->has_request = true;
+    ret_effects->request.unit_id = spec->unit_id;
+    ret_effects->request.pdu = poller->request;
+    ret_effects->request.timeout_us = (int64_t)spec->timeout_ms * 1000;
+}
+
+static uint16_t device_of(const struct poller *poller, uint16_t device) {
+    uint16_t local = 0;
+    while (local < poller->devices_count && poller->devices[local].spec->device != device)
+        local++;
+    CHECK(local < poller->devices_count);
+    return local;
+}
+
+/* The request that writes `number` to a point; false when there is none. A coil, and a register that names them, takes its
+ * own raw words for on and off. A field of a register cannot be written alone. */
+static bool build_write(const struct point *point, double number, struct pdu *ret_pdu) {
+    struct value value = {.kind = VALUE_NUMBER, .number = number};
+    uint16_t registers[VALUE_TEXT_SIZE / 2];
+    if (!point->writable || point->bit_field)
+        return false;
+    bool on_off = (number == 0 || number == 1) && point->write_on != point->write_off && point->scale == 1 && point->offset == 0;
+    int64_t raw = number == 0 ? point->write_off : point->write_on;
+    if (point->read == READ_COIL) {
+        if (point->write_on == point->write_off)
+            raw = number == 0 ? 0 : 0xFF00;
+        if (raw < 0 || raw > UINT16_MAX)
+            return false;
+        frame_write_coil(ret_pdu, point->address, (uint16_t)raw);
+        return true;
+    }
+    if (point->read != READ_HOLDING || point->type == TYPE_STRING)
+        return false;
+    if (on_off)
+        value = (struct value){.kind = VALUE_INTEGER, .integer = raw};
+    if (decode_encode(point, &value, registers) != ERR_OK)
+        return false;
+    if (point->registers == 1)
+        frame_write_register(ret_pdu, point->address, registers[0]);
+    else
+        frame_write_registers(ret_pdu, point->address, registers, point->registers);
+    return true;
+}
+
+/* Takes a write in, or answers at once that it cannot be made. */
+static void accept_write(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects) {
+    const struct write_command *write = &event->write;
+    const struct device_spec *spec = poller->devices[device_of(poller, write->device)].spec;
+    struct pdu pdu;
+    CHECK(write->point < spec->points_count);
+    if (poller->writes_count < WRITES_PENDING_MAX && build_write(&spec->points[write->point], write->value, &pdu)) {
+        poller->writes[(poller->writes_first + poller->writes_count++) % WRITES_PENDING_MAX] = *write;
+        return;
+    }
+    ret_effects->has_written = true;
+    ret_effects->written = (struct written){
+        .id = write->id, .bus = poller->bus->bus, .device = write->device, .point = write->point, .status = BUS_ANSWERED, .now = event->now};
+}
+
+static void send_write(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects) {
+    poller->write = poller->writes[poller->writes_first];
+    poller->writes_first = (poller->writes_first + 1) % WRITES_PENDING_MAX;
+    poller->writes_count--;
+    poller->counters.writes++;
+    poller->write_device = device_of(poller, poller->write.device);
+    const struct device_spec *spec = poller->devices[poller->write_device].spec;
+    CHECK(build_write(&spec->points[poller->write.point], poller->write.value, &poller->request));
+    send_request(poller, now_us, UNDER_WAY_WRITE, spec, ret_effects);
+}
+
+static unsigned reply_bytes(const struct plan_request *request) {
+    bool bits = request->function == FC_READ_COILS || request->function == FC_READ_DISCRETE;
+    return bits ? (request->count + 7u) / 8 : request->count * 2u;
+}
+
+/* What a dead device is probed with. */
+static uint32_t cheapest_job(const struct poller *poller, const struct poller_device *device) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = device->jobs_first; i < device->jobs_first + device->jobs_count; i++)
+        if (poller->jobs[i].active && (best == UINT32_MAX || reply_bytes(poller->jobs[i].request) < reply_bytes(poller->jobs[best].request)))
+            best = i;
+    CHECK(best != UINT32_MAX);
+    return best;
+}
+
+static void send_read(struct poller *poller, int64_t now_us, const struct schedule_choice *choice, struct poller_effects *ret_effects) {
+    poller->probe = choice->probe;
+    poller->job = choice->probe ? cheapest_job(poller, &poller->devices[choice->item]) : choice->item;
+    poller->release_us = choice->release_us;
+    const struct plan_request *request = poller->jobs[poller->job].request;
+    const struct poller_device *device = &poller->devices[poller->jobs[poller->job].device];
+    if (device->setup_done < device->spec->setup_count) {
+        const struct setup_write *setup = &device->spec->setup[device->setup_done];
+        if (setup->coil)
+            frame_write_coil(&poller->request, setup->address, setup->value);
+        else
+            frame_write_register(&poller->request, setup->address, setup->value);
+        send_request(poller, now_us, UNDER_WAY_SETUP, device->spec, ret_effects);
+        return;
+    }
+    frame_read(&poller->request, request->function, request->address, request->count);
+    send_request(poller, now_us, UNDER_WAY_READ, device->spec, ret_effects);
+}
+
+static void choose(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects) {
+    struct schedule_choice choice;
+    if (now_us >= poller->hold_until_us)
+        poller->hold_until_us = 0;
+    if (poller->writes_count > 0) {
+        send_write(poller, now_us, ret_effects);
+    } else if (poller->hold_until_us != 0) {
+        poller->wake_us = poller->hold_until_us;
+    } else if (schedule_take(&poller->schedule, now_us, &choice)) {
+        send_read(poller, now_us, &choice, ret_effects);
+    } else {
+        poller->wake_us = poller->schedule.wake_us;
+    }
+}
+
+void poller_step(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects) {
+    int64_t now_us = event->now.mono_us;
+    ret_effects->has_request = ret_effects->has_polled = ret_effects->has_written = false;
+    CHECK(poller->started || event->kind == POLLER_START);
+    switch (event->kind) {
+    case POLLER_START:
+        start(poller, now_us);
+        break;
+    case POLLER_TICK:
+        break;
+    case POLLER_ANSWERED:
+        CHECK(poller->under_way != UNDER_WAY_NONE);
+        poller_finish(poller, now_us, event->answer, ret_effects);
+        break;
+    case POLLER_WRITE:
+        accept_write(poller, event, ret_effects);
+        break;
+    case POLLER_RELEASE:
+        poller->hold_until_us = 0;
+        break;
+    }
+    if (poller->under_way == UNDER_WAY_NONE)
+        choose(poller, now_us, ret_effects);
+    poller->counters.skipped_releases = poller->schedule.skipped_releases;
+}
+
+int64_t poller_next_wake(const struct poller *poller) {
+    return poller->wake_us;
+}
+
+const struct poller_counters *poller_counters(const struct poller *poller) {
+    return &poller->counters;
+}
+
+static void check_device(const struct poller *poller, uint16_t d) {
+    const struct poller_device *device = &poller->devices[d];
+    bool dead = device->state.state == DEVICE_DEAD;
+    bool asked = poller->under_way != UNDER_WAY_NONE && poller->under_way != UNDER_WAY_WRITE && poller->jobs[poller->job].device == d;
+    bool active = false;
+    device_check(&device->state);
+    CHECK(device->setup_done <= device->spec->setup_count);
+    for (uint32_t i = device->jobs_first; i < device->jobs_first + device->jobs_count; i++) {
+        const struct poller_job *job = &poller->jobs[i];
+        active = active || job->active;
+        CHECK(job->device == d);
+        CHECK((poller->schedule.jobs[i].release_us != NOW_NEVER) == (job->active && !dead));
+        CHECK(job->split_count == 0 || poller->jobs[job->split_first].active == !job->active);
+    }
+    CHECK(!asked || poller->probe == dead);
+    CHECK((heap_at_us(&poller->schedule.probes, d) != NOW_NEVER) == (dead && active && !asked));
+}
+
+void poller_check(const struct poller *poller) {
+    uint16_t online = 0, dead = 0;
+    schedule_check(&poller->schedule);
+    CHECK(poller->writes_count <= WRITES_PENDING_MAX);
+    if (!poller->started)
+        return;
+    CHECK(poller->under_way == UNDER_WAY_NONE || poller->wake_us == NOW_NEVER);
+    CHECK(poller->under_way != UNDER_WAY_NONE || poller->writes_count == 0);
+    for (uint16_t d = 0; d < poller->devices_count; d++) {
+        check_device(poller, d);
+        online += poller->devices[d].state.state == DEVICE_ONLINE;
+        dead += poller->devices[d].state.state == DEVICE_DEAD;
+    }
+    CHECK(online == poller->counters.devices_online && dead == poller->counters.devices_dead);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a poller, shared by poller.c (what to send) and poller_answer.c (what an answer means) and nobody else. */
+#ifndef YANHUO_POLLER_STATE_H
+#define YANHUO_POLLER_STATE_H
+
+#include "sensors/poller.h"
+#include "sensors/schedule.h"
+
+/* A read that repeats. The jobs of a device stand together: first those of its plan, then, for each merged read, those that
+ * take its place when the device refuses it. */
+struct poller_job {
+    const struct plan_request *request;
+    uint16_t device;      /* index in poller->devices */
+    bool active;          /* released while its device is not dead */
+    uint16_t split_count; /* jobs that replace this one; 0 when there is nothing to split */
+    uint32_t split_first;
+};
+
+struct poller_device {
+    const struct device_spec *spec;
+    struct device state;
+    uint32_t jobs_first, jobs_count;
+    uint16_t setup_done;   /* setup writes whose echo was equal since it last was not there */
+    bool setup_refused;    /* told once */
+    int64_t turnaround_us; /* learned: rises at once, falls slowly; for the fit check */
+};
+
+enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_WRITE };
+
+struct poller {
+    const struct bus_spec *bus;
+    struct trace *trace;
+    struct line_timing line; /* 0 baud for a network */
+    uint16_t devices_count;
+    uint32_t jobs_count;
+    struct poller_device *devices;
+    struct poller_job *jobs;
+    struct schedule schedule;
+    struct poller_counters counters;
+    bool started;
+    bool disconnected;     /* the last answer said that the bus is not there */
+    int64_t hold_until_us; /* no read before this; 0 when nothing holds */
+    int64_t wake_us;
+    /* Writes that wait, a ring. */
+    struct write_command writes[WRITES_PENDING_MAX];
+    unsigned writes_first, writes_count;
+    /* The request under way. For a setup write, `job` is the read that it makes possible. */
+    enum under_way under_way;
+    bool probe;
+    uint32_t job;
+    struct write_command write;
+    uint16_t write_device; /* index in poller->devices */
+    int64_t sent_us, release_us;
+    struct pdu request;
+};
+
+/* poller_answer.c: the request under way ended. Fills *ret_effects with its POLLED or WRITTEN. */
+void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, struct poller_effects *ret_effects);
+
+/* NULL for a network, as plan.h wants it. */
+static inline const struct line_timing *poller_line(const struct poller *poller) {
+    return poller->line.baud != 0 ? &poller->line : NULL;
+}
+
+#endif
