@@ -16,7 +16,7 @@
 #include "gateway/core/entry.h"
 
 #define SLOT_MS 300000
-#define CHUNK_ITEM_SIZE 64   /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
+#define CHUNK_ITEM_SIZE 64    /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
 #define CHUNK_SEGMENT_SIZE 20 /* the longest segment head */
 
 enum chunk_form { FORM_NONE, FORM_RAW, FORM_INTEGER, FORM_UNSIGNED, FORM_TEXT, FORM_SCALED, FORM_SINGLE }; /* stored: never renumbered */

@@ -10,8 +10,8 @@
 
 #include "gateway/engine.h"
 
-#define HISTORY_BATCHES_MAX 8        /* batches of a few seconds each: what a busy card may hold up */
-#define CURSOR_DELAY_US 5000000      /* a cursor is written at most this long after it moved */
+#define HISTORY_BATCHES_MAX 8   /* batches of a few seconds each: what a busy card may hold up */
+#define CURSOR_DELAY_US 5000000 /* a cursor is written at most this long after it moved */
 
 struct buffer {
     uint8_t *bytes;
