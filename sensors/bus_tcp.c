@@ -11,7 +11,6 @@
  * from whichever unit behind it, and when the boundary of frames is lost. */
 #include "sensors/bus_tcp.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +36,7 @@ struct bus_tcp {
     int64_t sent_us, answer_by_us;
     uint16_t transaction;
     unsigned unanswered; /* requests in a row */
+    int failed_error;    /* why there is no connection */
     struct tcp_receiver receiver;
     struct rtu_receiver rtu;
     bool rtu_echoes;
@@ -84,6 +84,7 @@ static void request_send(struct bus_tcp *bus) {
     bus->sent_us = now_mono_us();
     bus->answer_by_us = bus->sent_us + wire_us + bus->request.timeout_us;
     int os_error = tcp_link_send(bus->link, frame, size);
+    bus->failed_error = os_error;
     if (os_error)
         answer_give(bus, BUS_DISCONNECTED, os_error);
 }
@@ -95,7 +96,7 @@ static void request_take(struct bus_tcp *bus, const struct bus_request *request)
     if (tcp_link_is_open(bus->link))
         request_send(bus);
     else if (!tcp_link_is_near(bus->link))
-        answer_give(bus, BUS_DISCONNECTED, ENOTCONN);
+        answer_give(bus, BUS_DISCONNECTED, bus->failed_error);
 }
 
 /* The link's callbacks -------------------------------------------------------------------------------------------------- */
@@ -110,6 +111,7 @@ static void on_opened(void *context) {
 
 static void on_failed(void *context, int os_error) {
     struct bus_tcp *bus = context;
+    bus->failed_error = os_error;
     if (bus->phase == WAITING || bus->phase == SENT)
         answer_give(bus, BUS_DISCONNECTED, os_error);
 }
