@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All devices of a configuration, at rest until somebody sets, unplugs or writes something. Pure.
  *
- * Only analog points wave: a unit, no labels, no bits, no counter, no write. Setting a point by hand stops its wave. */
+ * Only analog points wave: a unit, no labels, no bits, no counter, no rating, no write. Setting a point by hand stops its wave. */
 #include "gateway/simulator/plant.h"
 
 #include <math.h>
@@ -13,6 +13,7 @@
 #define PI 3.14159265358979323846
 #define WAVE_PERIOD_US 60000000
 #define WAVE_SWING 0.02
+#define FLOAT_STEPS 32 /* to the unit: floating values that a person can read */
 #define UNITS_PER_BUS 248
 
 static struct value value_of(const struct point *point, double number) {
@@ -23,8 +24,8 @@ static struct value value_of(const struct point *point, double number) {
 }
 
 static bool can_wave(const struct point *point) {
-    return point->unit[0] && !strstr(point->unit, "Wh") && point->labels_count == 0 && !point->bit_field && !plant_is_bit(point) &&
-           !point->writable && point->type != TYPE_STRING;
+    return point->unit[0] && !strstr(point->unit, "Wh") && !strstr(point->unit, "varh") && !strstr(point->name, "rated") &&
+           point->labels_count == 0 && !point->bit_field && !plant_is_bit(point) && !point->writable && point->type != TYPE_STRING;
 }
 
 static void rest(struct plant *plant, uint16_t device, uint16_t index) {
@@ -293,6 +294,9 @@ void plant_wave(struct plant *plant, int64_t now_us) {
                 continue;
             double phase = (double)((of->first_point + i) % 16) / 16; /* neighbours do not swing alike */
             struct value value = {.kind = VALUE_NUMBER, .number = state->rest * (1 + WAVE_SWING * sin(2 * PI * (turn + phase)))};
+            const struct point *point = &of->spec.points[i];
+            if (point->type == TYPE_F32 || point->type == TYPE_F64)
+                value.number = rint(value.number * FLOAT_STEPS) / FLOAT_STEPS;
             if (slave_set(&plant->devices[device].slave, i, &value) != ERR_OK)
                 continue; /* the swing ends at what the registers can say */
         }

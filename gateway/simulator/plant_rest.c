@@ -27,6 +27,7 @@ static const struct usual usual_values[] = {
     {"power-factor", NULL, 0.98},
     {"fan-current", "A", 3.2},
     {"purifier-current", "A", 0.9},
+    {"rated-current", "mA", 300},
     {NULL, "V", 225},
     {NULL, "A", 2.4},
     {NULL, "mA", 6},
