@@ -23,7 +23,7 @@ void journal_start(struct journal *journal, uint64_t start, uint64_t next_seq) {
     journal->next_seq = next_seq;
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         struct journal_lane *lane = &journal->lanes[i];
-        lane->newest_seq = lane->durable_seq = lane->storing_seq = next_seq - 1;
+        lane->newest_seq = lane->durable_seq = lane->storing_seq = lane->dropped_seq = next_seq - 1;
     }
 }
 
@@ -49,6 +49,7 @@ static void drop_oldest(struct journal_lane *lane) {
         lane->under_way_dropped++;
         lane->under_way_dropped_to = slot->seq;
     }
+    lane->dropped_seq = slot->seq;
     lane->first = (lane->first + 1) % lane->slots_size;
     lane->count--;
 }
@@ -121,9 +122,8 @@ bool journal_find(const struct journal *journal, enum lane lane_index, uint64_t 
     return false;
 }
 
-uint64_t journal_memory_from(const struct journal *journal, enum lane lane_index) {
-    const struct journal_lane *lane = &journal->lanes[lane_index];
-    return lane->count ? slot_at(lane, 0)->seq : journal->next_seq;
+uint64_t journal_memory_from(const struct journal *journal, enum lane lane) {
+    return journal->lanes[lane].dropped_seq + 1;
 }
 
 bool journal_take(struct journal *journal, enum lane lane_index, struct journal_run *ret_run) {
@@ -173,8 +173,8 @@ void journal_check(const struct journal *journal) {
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         const struct journal_lane *lane = &journal->lanes[i];
         CHECK(lane->durable_seq <= lane->storing_seq && lane->storing_seq <= lane->newest_seq);
-        CHECK(lane->newest_seq < journal->next_seq && lane->count <= lane->slots_size);
-        uint64_t before = 0;
+        CHECK(lane->dropped_seq <= lane->newest_seq && lane->newest_seq < journal->next_seq && lane->count <= lane->slots_size);
+        uint64_t before = lane->dropped_seq;
         uint32_t unstored = 0;
         for (uint32_t k = 0; k < lane->count; k++) {
             const struct journal_slot *slot = slot_at(lane, k);

@@ -29,6 +29,7 @@ struct journal_lane {
     struct journal_slot *slots; /* ring of what lies in bytes, oldest first */
     uint32_t slots_size, first, count;
     uint64_t newest_seq, durable_seq, storing_seq;
+    uint64_t dropped_seq; /* newest that has left memory: everything above it is here */
     uint32_t unstored_bytes; /* sealed and not yet on their way to the store */
     uint64_t under_way_dropped, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
     uint64_t lost;                           /* dropped before they were durable */
@@ -56,7 +57,7 @@ uint64_t journal_seal(struct journal *journal, struct entry *entry);
 
 /* The first entry in memory of this lane with seq >= from_seq and this uplink's bit; false when there is none. */
 bool journal_find(const struct journal *journal, enum lane lane, uint64_t from_seq, uint16_t uplink_bit, struct entry *ret_entry);
-/* Entries of this lane below this seq are not in memory (next_seq when the lane is empty). */
+/* Every entry of this lane from this seq on is in memory; of those below it, none. */
 uint64_t journal_memory_from(const struct journal *journal, enum lane lane);
 
 /* The next run for the store; false while one is under way or nothing is new. The bytes are valid until the next seal. */

@@ -37,8 +37,10 @@ bool flow_acked(struct flow *flow, enum flow_kind kind, uint32_t place) {
 bool flow_live(struct flow *flow, const struct journal *journal, uint16_t uplink_bit, struct entry *ret_entry) {
     struct flow_part *live = &flow->parts[FLOW_LIVE];
     uint64_t memory_from = journal_memory_from(journal, flow->lane);
-    if (live->next < memory_from && journal->lanes[flow->lane].newest_seq >= live->next && !live->count && live->next == live->from) {
-        live->from = live->next = memory_from; /* nothing of it was sent: it is older than memory, so it is backlog */
+    if (live->next < memory_from) { /* the link was slower than memory is large */
+        if (live->count)
+            return false; /* first what is in flight, so that nothing is sent both ways */
+        live->from = live->next = memory_from;
         flow->through = memory_from - 1;
     }
     return journal_find(journal, flow->lane, live->next, uplink_bit, ret_entry);

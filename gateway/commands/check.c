@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* yanhuo check -c FILE [--profiles DIR]: everything that is wrong with a configuration, then what it will cost. Exit status 0,
+ * or 2 when there is an error. Diagnostics and the table go to stdout, because they are what was asked for. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "config/estimate.h"
+#include "config/load.h"
+#include "gateway/commands/commands.h"
+
+static void print_bus(const struct config *config, uint16_t index, struct arena *scratch) {
+    struct estimate_bus bus;
+    if (estimate_bus(config, index, scratch, &bus) != ERR_OK)
+        return; /* the loader has refused it */
+    printf("  bus %-18s %3u devices %5u points %4u requests", config->buses[index].name, bus.devices, (unsigned)bus.points, bus.requests);
+    if (bus.line)
+        printf("   load %5.1f %%   round %6.0f ms", bus.load * 100, (double)bus.round_us / 1000);
+    if (bus.line && bus.fire_period_ms)
+        printf("   fire seen within %.1f s", (double)bus.fire_seen_us / 1e6);
+    putchar('\n');
+}
+
+static void print_uplink(const struct config *config, uint16_t index, struct arena *scratch) {
+    struct estimate_uplink uplink;
+    const struct config_uplink *spec = &config->uplinks[index];
+    if (estimate_uplink(config, index, scratch, &uplink) != ERR_OK)
+        return;
+    printf("  uplink %-15s %s:%u%s   about %.0f MB a month (readings %.0f, health and keepalive %.0f), %.0f messages an hour\n", spec->name,
+           spec->mqtt.host, spec->mqtt.port, spec->mqtt.tls ? " (TLS)" : "", uplink.readings_mb + uplink.other_mb, uplink.readings_mb,
+           uplink.other_mb, uplink.messages_per_hour);
+}
+
+static void print_table(const struct config *config) {
+    struct arena scratch;
+    arena_init(&scratch);
+    printf("%s: %u places, %u buses, %u devices, %u points, %u alarms, %u actions, %u uplinks\n", config->gateway_id, config->places_count,
+           config->buses_count, config->devices_count, (unsigned)config->points_count, config->alarms_count, config->actions_count,
+           config->uplinks_count);
+    for (uint16_t i = 0; i < config->buses_count; i++)
+        print_bus(config, i, &scratch);
+    for (uint16_t i = 0; i < config->uplinks_count; i++)
+        print_uplink(config, i, &scratch);
+    printf("hash %s, profiles %s\n", config->hash, config->profiles_hash);
+    arena_done(&scratch);
+}
+
+static int check(const char *path, const char *profiles) {
+    struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
+    struct arena arena;
+    const struct config *config;
+    CHECK(diagnostics);
+    diagnostics_init(diagnostics);
+    arena_init(&arena);
+    enum err err = config_load(path, profiles, &arena, diagnostics, &config);
+    diagnostics_print(diagnostics, stdout);
+    if (err == ERR_OK)
+        print_table(config);
+    printf("%u %s, %u %s\n", diagnostics->errors, diagnostics->errors == 1 ? "error" : "errors", diagnostics->warnings,
+           diagnostics->warnings == 1 ? "warning" : "warnings");
+    arena_done(&arena);
+    diagnostics_done(diagnostics);
+    free(diagnostics);
+    return err == ERR_OK ? 0 : 2;
+}
+
+int command_check(int argc, char **argv) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"profiles", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+    const char *path = NULL, *profiles = config_profiles_dir();
+    bool usage = false;
+    optind = 1;
+    for (int option; (option = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
+        if (option == 'c')
+            path = optarg;
+        else if (option == 'p')
+            profiles = optarg;
+        else
+            usage = true;
+    }
+    if (usage || !path || optind < argc) {
+        fprintf(stderr, "usage: yanhuo %s -c FILE [--profiles DIR]\n", argv[0]);
+        return 2;
+    }
+    return check(path, profiles);
+}

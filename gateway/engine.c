@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One step: the event changes state, then state becomes effects, in the order of urgency:
+ *   local writes -> what uplinks send (fire first) -> the store and the history
+ * so that a publish never waits for the disk and a relay never for a publish. */
+#include "gateway/engine.h"
+
+#include "base/check.h"
+#include "gateway/uplinks/uplink.h"
+
+struct engine {
+    const struct config *config;
+    struct trace *trace;
+    struct core core;
+    struct uplink *uplinks;
+    struct engine_counters counters;
+    struct now now; /* of the last event */
+    bool started, stopping, stopped, ready_due, more;
+};
+
+struct engine *engine_create(const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace) {
+    struct engine *engine = arena_take(arena, 1, sizeof(*engine));
+    engine->config = config;
+    engine->trace = trace;
+    core_init(&engine->core, config, series, arena, trace, &engine->counters);
+    engine->uplinks = arena_take(arena, config->uplinks_count, sizeof(*engine->uplinks));
+    for (uint16_t i = 0; i < config->uplinks_count; i++)
+        uplink_init(&engine->uplinks[i], config, i, &engine->core, series, arena, trace, &engine->counters);
+    return engine;
+}
+
+static void on_start(struct engine *engine, const struct event *event) {
+    CHECK(!engine->started);
+    engine->started = engine->ready_due = true;
+    core_on_start(&engine->core, &event->now, event->start.start, event->start.image);
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++)
+        uplink_on_start(&engine->uplinks[i], &event->now, event->start.start, event->start.seed, event->start.image);
+}
+
+static void on_stop(struct engine *engine, const struct event *event) {
+    if (engine->stopping)
+        return;
+    engine->stopping = true;
+    core_on_stop(&engine->core, &event->now);
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++)
+        uplink_on_stop(&engine->uplinks[i], &event->now);
+}
+
+static void take_event(struct engine *engine, const struct event *event) {
+    const struct now *now = &event->now;
+    switch (event->kind) {
+    case EVENT_START:
+        on_start(engine, event);
+        return;
+    case EVENT_TICK:
+    case EVENT_CLOCK: /* every event shows a moved clock; this one has nothing else to say */
+        return;
+    case EVENT_POLLED:
+        core_on_polled(&engine->core, event->polled);
+        return;
+    case EVENT_WRITTEN:
+        core_on_written(&engine->core, event->written);
+        return;
+    case EVENT_STORED:
+        core_on_stored(&engine->core, event);
+        return;
+    case EVENT_ROWS:
+        uplink_on_rows(&engine->uplinks[event->rows.uplink], event);
+        return;
+    case EVENT_LINK_UP:
+        uplink_on_link_up(&engine->uplinks[event->link_up.uplink], now, event->link_up.receive_max, event->link_up.version);
+        return;
+    case EVENT_LINK_DOWN:
+        uplink_on_link_down(&engine->uplinks[event->link_down.uplink], now, event->link_down.reason, event->link_down.text);
+        return;
+    case EVENT_ACKED:
+        uplink_on_acked(&engine->uplinks[event->acked.uplink], now, event->acked.slot, event->acked.result, event->acked.code);
+        return;
+    case EVENT_RECEIVED:
+    case EVENT_COMMAND:
+        trace_add(engine->trace, now->mono_us, TRACE_WARNING, "command on %s is not carried out: this version takes none",
+                  event->kind == EVENT_RECEIVED ? event->received.topic : "the local socket");
+        return;
+    case EVENT_STOP:
+        on_stop(engine, event);
+        return;
+    }
+}
+
+static void pump(struct engine *engine, const struct now *now, struct effects *effects) {
+    if (engine->ready_due) {
+        struct effect *effect = effects_add(effects, EFFECT_NOTIFY);
+        effect->notify.kind = NOTIFY_READY;
+        engine->ready_due = false;
+    }
+    core_pump_writes(&engine->core, now, effects);
+    for (unsigned i = 0; i < engine->core.changed_count; i++)
+        for (unsigned u = 0; u < engine->config->uplinks_count; u++)
+            uplink_on_alarm(&engine->uplinks[u], engine->core.changed[i]);
+    core_changed_clear(&engine->core);
+    bool closed = true;
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++) {
+        uplink_pump(&engine->uplinks[i], now, effects);
+        closed = closed && engine->uplinks[i].state == UPLINK_CLOSED;
+    }
+    core_pump_store(&engine->core, now, effects);
+    if (engine->stopping && !engine->stopped && closed && !effects->full && core_settled(&engine->core)) {
+        engine->stopped = true;
+        effects_add(effects, EFFECT_STOPPED);
+    }
+}
+
+void engine_step(struct engine *engine, const struct event *event, struct effects *ret_effects) {
+    CHECK(event->kind == EVENT_START || engine->started);
+    CHECK(event->now.mono_us >= engine->now.mono_us);
+    ret_effects->count = 0;
+    ret_effects->full = false;
+    ret_effects->bytes_used = 0;
+    engine->now = event->now;
+    core_on_clock(&engine->core, &event->now);
+    take_event(engine, event);
+    core_on_time(&engine->core, &event->now);
+    pump(engine, &event->now, ret_effects);
+    engine->more = ret_effects->full || ret_effects->count == EFFECTS_MAX;
+}
+
+int64_t engine_next_wake(const struct engine *engine) {
+    if (engine->stopped)
+        return NOW_NEVER;
+    int64_t wake = engine->more ? engine->now.mono_us : core_next_wake(&engine->core);
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++) {
+        int64_t uplink_us = uplink_next_wake(&engine->uplinks[i]);
+        wake = uplink_us < wake ? uplink_us : wake;
+    }
+    return wake > engine->now.mono_us ? wake : engine->now.mono_us;
+}
+
+void engine_check(const struct engine *engine) {
+    core_check(&engine->core);
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++)
+        uplink_check(&engine->uplinks[i]);
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine) {
+    return &engine->counters;
+}

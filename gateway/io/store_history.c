@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/io/store_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "gateway/io/store_spool.h"
+
+#define BLOCKS_MAX (POOL_BYTES_MAX / sizeof(struct block))
+#define SLOT_NONE INT64_MIN
+
+struct block {
+    struct block *next;
+    uint8_t bytes[POOL_BLOCK_SIZE];
+};
+
+struct open_chunk { /* of one series in the slot under way */
+    struct block *first, *last;
+    uint32_t count, size; /* readings; bytes */
+    uint16_t last_used;   /* bytes of the last block */
+    struct chunk_state state;
+};
+
+struct history {
+    struct database *database;
+    uint32_t series_count, days;
+    struct open_chunk *open; /* by series */
+    int64_t slot;            /* SLOT_NONE when nothing is open */
+    struct block *free;
+    size_t blocks_count; /* taken from the heap */
+    uint8_t *scratch;    /* one chunk in one piece */
+    size_t scratch_size;
+    uint64_t refused;
+    struct statement *put_tail, *find_chunk, *put_chunk, *expire, *oldest;
+};
+
+enum err history_create(struct database *database, struct database_failure *ret_failure) {
+    int64_t version = database_number(database, "PRAGMA user_version");
+    int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
+    enum err err = database_clear(database, ret_failure);
+    if (err != ERR_OK || version == HISTORY_VERSION)
+        return err;
+    if (version || tables) {
+        snprintf(ret_failure->text, sizeof(ret_failure->text), "its schema %lld is not known to this version", (long long)version);
+        return ret_failure->err = ERR_CORRUPT;
+    }
+    database_begin(database);
+    database_run(database, "CREATE TABLE chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "CREATE TABLE tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "PRAGMA user_version = 1");
+    database_run(database, series_sql);
+    return database_end(database, ret_failure);
+}
+
+/* ---- open chunks in memory ---- */
+
+static struct block *block_take(struct history *history) {
+    struct block *block = history->free;
+    if (block)
+        history->free = block->next;
+    else if (history->blocks_count < BLOCKS_MAX && (block = malloc(sizeof(*block))))
+        history->blocks_count++;
+    if (block)
+        block->next = NULL;
+    return block;
+}
+
+static bool open_append(struct history *history, struct open_chunk *chunk, const uint8_t *bytes, size_t size) {
+    size_t room = chunk->last ? POOL_BLOCK_SIZE - chunk->last_used : 0, head = size < room ? size : room;
+    struct block *more = NULL;
+    if (head < size && !(more = block_take(history)))
+        return false;
+    if (head) {
+        memcpy(chunk->last->bytes + chunk->last_used, bytes, head);
+        chunk->last_used = (uint16_t)(chunk->last_used + head);
+    }
+    if (more) {
+        memcpy(more->bytes, bytes + head, size - head);
+        *(chunk->last ? &chunk->last->next : &chunk->first) = more;
+        chunk->last = more;
+        chunk->last_used = (uint16_t)(size - head);
+    }
+    chunk->size += (uint32_t)size;
+    chunk->count++;
+    return true;
+}
+
+static bool open_put(struct history *history, const struct packed_reading *reading) {
+    struct open_chunk *chunk = &history->open[reading->series];
+    struct chunk_state state = chunk->state;
+    uint8_t item[CHUNK_ITEM_SIZE];
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, item, sizeof(item));
+    chunk_put(&writer, &state, history->slot, reading);
+    CHECK(!writer.full);
+    if (!open_append(history, chunk, item, writer.length))
+        return false;
+    chunk->state = state;
+    return true;
+}
+
+static void open_clear(struct history *history) {
+    for (uint32_t series = 0; series < history->series_count; series++) {
+        struct open_chunk *chunk = &history->open[series];
+        if (chunk->last) {
+            chunk->last->next = history->free;
+            history->free = chunk->first;
+        }
+        *chunk = (struct open_chunk){.first = NULL};
+    }
+    history->slot = SLOT_NONE;
+}
+
+/* ---- chunks ---- */
+
+static bool scratch_reserve(struct history *history, size_t size) {
+    if (size <= history->scratch_size)
+        return true;
+    uint8_t *larger = realloc(history->scratch, size + size / 2);
+    if (!larger)
+        return false;
+    history->scratch = larger;
+    history->scratch_size = size + size / 2;
+    return true;
+}
+
+/* What the slot's chunk holds already (after an early write or a late reading), then this segment. */
+static enum err chunk_write(struct history *history, uint32_t series) {
+    const struct open_chunk *chunk = &history->open[series];
+    int64_t id = history->slot << CHUNK_SERIES_BITS | series, count = chunk->count;
+    size_t before_size = 0;
+    const uint8_t *before = NULL;
+    statement_bind_int(history->find_chunk, 1, id);
+    if (statement_step(history->find_chunk)) {
+        count += statement_int(history->find_chunk, 0);
+        before = statement_bytes(history->find_chunk, 1, &before_size);
+    }
+    if (!scratch_reserve(history, before_size + CHUNK_SEGMENT_SIZE + chunk->size)) {
+        statement_reset(history->find_chunk);
+        return ERR_NOMEM;
+    }
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, history->scratch, history->scratch_size);
+    bytes_put_raw(&writer, before, before_size);
+    statement_reset(history->find_chunk);
+    chunk_put_head(&writer, chunk->count, chunk->size);
+    for (const struct block *block = chunk->first; block; block = block->next)
+        bytes_put_raw(&writer, block->bytes, block->next ? POOL_BLOCK_SIZE : chunk->last_used);
+    CHECK(!writer.full);
+    statement_bind_int(history->put_chunk, 1, id);
+    statement_bind_int(history->put_chunk, 2, count);
+    statement_bind_bytes(history->put_chunk, 3, writer.bytes, writer.length);
+    statement_step(history->put_chunk);
+    return ERR_OK;
+}
+
+static enum err slot_write(struct history *history, struct database_failure *ret_failure) {
+    if (history->slot == SLOT_NONE)
+        return ERR_OK;
+    enum err memory = ERR_OK;
+    database_begin(history->database);
+    for (uint32_t series = 0; memory == ERR_OK && series < history->series_count; series++)
+        if (history->open[series].count)
+            memory = chunk_write(history, series);
+    /* Out of memory: the slot stays open, with its tail; the chunks written so far must not stay beside it. */
+    database_run(history->database, memory == ERR_OK ? "DELETE FROM tail" : "ROLLBACK; BEGIN");
+    enum err err = database_end(history->database, ret_failure);
+    if (err == ERR_OK && memory != ERR_OK)
+        err = ret_failure->err = memory;
+    if (err == ERR_OK)
+        open_clear(history);
+    return err;
+}
+
+/* ---- batches ---- */
+
+static bool reading_possible(const struct history *history, const struct packed_reading *reading) {
+    return reading->series < history->series_count && reading->at_ms >= 0 && chunk_slot(reading->at_ms) < INT64_C(1) << 40;
+}
+
+/* The lowest slot above `after` that the batch has readings of; SLOT_NONE when none. */
+static int64_t slot_next(struct history *history, int64_t after, int64_t at_ms, const uint8_t *bytes, size_t size) {
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    int64_t next = SLOT_NONE;
+    bytes_reader_init(&reader, bytes, size);
+    while (entry_get_reading(&reader, at_ms, &reading)) {
+        if (!reading_possible(history, &reading)) {
+            history->refused += after == SLOT_NONE; /* counted in the first pass */
+            continue;
+        }
+        int64_t slot = chunk_slot(reading.at_ms);
+        if (slot > after && (next == SLOT_NONE || slot < next))
+            next = slot;
+    }
+    return next;
+}
+
+/* Opens the batch's readings of the slot; false when memory ran out before the reading at *ret_position. */
+static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size, size_t *ret_position) {
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    bytes_reader_init(&reader, bytes, size);
+    reader.position = *ret_position;
+    history->slot = slot;
+    while (entry_get_reading(&reader, at_ms, &reading)) {
+        if (reading_possible(history, &reading) && chunk_slot(reading.at_ms) == slot && !open_put(history, &reading))
+            return false;
+        *ret_position = reader.position;
+    }
+    return true;
+}
+
+static enum err tail_write(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
+                           struct database_failure *ret_failure) {
+    statement_bind_int(history->put_tail, 1, slot);
+    statement_bind_int(history->put_tail, 2, at_ms);
+    statement_bind_bytes(history->put_tail, 3, bytes, size);
+    statement_step(history->put_tail);
+    return database_clear(history->database, ret_failure);
+}
+
+/* Readings that are not of the open slot close it first. The tail row comes before memory, so that a failure leaves both as
+ * they were. When memory is full the slot is written early, together with the tail, and goes on empty; the rest of the batch
+ * then needs a tail row of its own. */
+static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
+                          struct database_failure *ret_failure) {
+    size_t position = 0;
+    for (;;) {
+        enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
+        if (err == ERR_OK)
+            err = tail_write(history, slot, at_ms, bytes + position, size - position, ret_failure);
+        if (err != ERR_OK)
+            return err;
+        size_t before = position;
+        if (slot_add(history, slot, at_ms, bytes, size, &position))
+            return ERR_OK;
+        err = slot_write(history, ret_failure);
+        if (err != ERR_OK)
+            return err;
+        if (position == before) { /* not even one block: nothing will change by trying on */
+            *ret_failure = (struct database_failure){.err = ERR_NOMEM};
+            return ERR_NOMEM;
+        }
+    }
+}
+
+enum err history_add(struct history *history, int64_t at_ms, const uint8_t *bytes, size_t size, struct database_failure *ret_failure) {
+    *ret_failure = (struct database_failure){.err = ERR_OK};
+    enum err err = ERR_OK;
+    int64_t slot = slot_next(history, SLOT_NONE, at_ms, bytes, size);
+    for (; err == ERR_OK && slot != SLOT_NONE; slot = slot_next(history, slot, at_ms, bytes, size))
+        err = slot_take(history, slot, at_ms, bytes, size, ret_failure);
+    return err;
+}
+
+/* ---- life ---- */
+
+enum err history_open(struct database *database, uint32_t series_count, uint32_t days, struct arena *arena, struct history **ret_history,
+                      struct database_failure *ret_failure) {
+    struct history *history = arena_take(arena, 1, sizeof(*history));
+    *history = (struct history){.database = database, .series_count = series_count, .days = days, .slot = SLOT_NONE};
+    history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
+    history->put_tail = database_prepare(database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
+    history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
+    history->put_chunk = database_prepare(database, "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)");
+    history->expire = database_prepare(database, "DELETE FROM chunk WHERE id < ?");
+    history->oldest = database_prepare(database, "SELECT id FROM chunk ORDER BY id LIMIT 1");
+    struct statement *tail = database_prepare(database, "SELECT slot, at_ms, body FROM tail ORDER BY id");
+    while (statement_step(tail)) {
+        size_t size, position = 0;
+        const uint8_t *body = statement_bytes(tail, 2, &size);
+        if (!slot_add(history, statement_int(tail, 0), statement_int(tail, 1), body, size, &position))
+            break; /* less memory than before the restart: the rest is lost */
+    }
+    statement_reset(tail);
+    *ret_history = history;
+    enum err err = database_clear(database, ret_failure);
+    if (err != ERR_OK)
+        history_close(history);
+    return err;
+}
+
+void history_close(struct history *history) {
+    if (!history)
+        return;
+    open_clear(history);
+    for (struct block *block = history->free, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(history->scratch);
+    history->free = NULL;
+    history->scratch = NULL;
+}
+
+enum err history_expire(struct history *history, int64_t wall_ms, struct database_failure *ret_failure) {
+    int64_t day_slots = 86400000 / SLOT_MS;
+    int64_t keep = wall_ms > 0 ? chunk_slot(wall_ms) - (int64_t)history->days * day_slots : 0;
+    if (statement_step(history->oldest)) {
+        int64_t oldest = statement_int(history->oldest, 0) >> CHUNK_SERIES_BITS;
+        statement_reset(history->oldest);
+        int64_t limit = keep < oldest + day_slots ? keep : oldest + day_slots;
+        if (limit > oldest) {
+            statement_bind_int(history->expire, 1, limit << CHUNK_SERIES_BITS);
+            statement_step(history->expire);
+        }
+    }
+    return database_clear(history->database, ret_failure);
+}
+
+enum err history_checkpoint(struct history *history, struct database_failure *ret_failure) {
+    database_run(history->database, "PRAGMA wal_checkpoint(PASSIVE)");
+    return database_clear(history->database, ret_failure);
+}
+
+uint64_t history_refused(const struct history *history) {
+    return history->refused;
+}
+
+/* ---- reading ---- */
+
+enum err history_read(struct database *database, uint32_t series, int64_t from_ms, int64_t to_ms,
+                      bool (*sink)(void *context, const struct packed_reading *reading), void *context, struct database_failure *ret_failure) {
+    struct packed_reading reading;
+    bool more = true;
+    int64_t first = from_ms > 0 ? chunk_slot(from_ms) : 0, last = to_ms > 0 ? chunk_slot(to_ms) : -1;
+    database_run(database, "BEGIN"); /* chunks and tail as of one moment */
+    struct statement *find = database_prepare(database, "SELECT id, body FROM chunk WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1");
+    for (int64_t slot = first; more && slot <= last; slot++) {
+        statement_bind_int(find, 1, slot << CHUNK_SERIES_BITS | series);
+        statement_bind_int(find, 2, last << CHUNK_SERIES_BITS | series);
+        if (!statement_step(find))
+            break; /* nothing at or after it: long empty stretches cost nothing */
+        int64_t id = statement_int(find, 0);
+        size_t size;
+        const uint8_t *body = statement_bytes(find, 1, &size);
+        if ((id & (SERIES_MAX - 1)) == series) {
+            struct chunk_reader reader;
+            slot = id >> CHUNK_SERIES_BITS;
+            chunk_reader_init(&reader, series, slot, body, size);
+            while (more && chunk_get(&reader, &reading))
+                if (reading.at_ms >= from_ms && reading.at_ms <= to_ms)
+                    more = sink(context, &reading);
+        } else { /* the next chunk is another series': go on in its slot, or in the one after when that is past this series */
+            slot = (id >> CHUNK_SERIES_BITS) - ((id & (SERIES_MAX - 1)) < series);
+        }
+        statement_reset(find);
+    }
+    struct statement *tail = database_prepare(database, "SELECT slot, at_ms, body FROM tail WHERE slot BETWEEN ? AND ? ORDER BY id");
+    statement_bind_int(tail, 1, first);
+    statement_bind_int(tail, 2, last);
+    while (more && statement_step(tail)) {
+        struct bytes_reader reader;
+        size_t size;
+        const uint8_t *body = statement_bytes(tail, 2, &size);
+        bytes_reader_init(&reader, body, size);
+        while (more && entry_get_reading(&reader, statement_int(tail, 1), &reading))
+            if (reading.series == series && reading.at_ms >= from_ms && reading.at_ms <= to_ms && chunk_slot(reading.at_ms) == statement_int(tail, 0))
+                more = sink(context, &reading);
+    }
+    statement_reset(tail);
+    return database_end(database, ret_failure);
+}

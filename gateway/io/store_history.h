@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history.db: every reading, as one chunk per series and slot of 300 s, chunk id = slot << 20 | series.
+ * The readings of the slot under way are packed in memory and stand beside it in `tail` rows, one per batch, from which they
+ * are read again after a restart; when the slot is over its chunks are written in one transaction and the tail is emptied.
+ * Invariant: all tail rows are of one slot, and hold exactly what is open in memory.
+ * Memory is bounded: when the open chunks fill POOL_BYTES_MAX they are written early, and the rest of the slot is appended. */
+#ifndef YANHUO_STORE_HISTORY_H
+#define YANHUO_STORE_HISTORY_H
+
+#include "gateway/io/store_chunk.h"
+#include "gateway/io/store_database.h"
+
+#define HISTORY_VERSION 1
+#define POOL_BLOCK_SIZE 120           /* 30 to 40 readings; one series at one a minute wastes little */
+#define POOL_BYTES_MAX (4u << 20)     /* a slot of 4,000 readings a second */
+#define CHUNK_SERIES_BITS 20
+
+struct history;
+
+/* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
+NODISCARD enum err history_create(struct database *database, struct database_failure *ret_failure);
+/* Reads the tail. Takes its tables from the arena, its blocks from the heap as they are needed. */
+NODISCARD enum err history_open(struct database *database, uint32_t series_count, uint32_t days, struct arena *arena, struct history **ret_history,
+                                struct database_failure *ret_failure);
+void history_close(struct history *history); /* not the database; NULL is allowed */
+
+/* A batch of packed readings. On failure the batch is not taken, and what was open stays open. */
+NODISCARD enum err history_add(struct history *history, int64_t at_ms, const uint8_t *bytes, size_t size, struct database_failure *ret_failure);
+/* Deletes what is older than the days to keep, at most one day a call, so that a clock that is wrong for an hour does not
+ * cost everything. */
+NODISCARD enum err history_expire(struct history *history, int64_t wall_ms, struct database_failure *ret_failure);
+/* Puts what was committed where a power cut cannot reach it. */
+NODISCARD enum err history_checkpoint(struct history *history, struct database_failure *ret_failure);
+uint64_t history_refused(const struct history *history); /* readings with a series or time that cannot be */
+
+/* All readings of one series in [from_ms, to_ms], in the order of their times within each batch that was written; false from
+ * the sink ends the reading. Any connection of its own, any thread. Damaged chunks end early. */
+NODISCARD enum err history_read(struct database *database, uint32_t series, int64_t from_ms, int64_t to_ms,
+                                bool (*sink)(void *context, const struct packed_reading *reading), void *context,
+                                struct database_failure *ret_failure);
+
+#endif

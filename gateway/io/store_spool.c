@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A run is deletable when every configured uplink that it has an entry for has acknowledged past its end. Deletion goes from
+ * the oldest and stops at the first that must stay, so that it costs nothing when nothing moved. A run that everybody
+ * already has when its turn comes is not written at all, which spares the card while the network is up.
+ *
+ * Room: the file may use spool_bytes_max. Before a run is written the oldest readings go until it fits, then (for an event)
+ * the oldest events, and only for a fire entry the oldest fire entries: nothing displaces what matters more than itself.
+ * A reading run that still has no room is dropped itself and told as evicted. Undelivered entries dropped are counted when
+ * the commit succeeded and told by the next `stored`. */
+#include "gateway/io/store_spool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define ROOM_PAGES 32         /* beside the run: tree pages, cursors, alarm records */
+#define EVICTIONS_MAX 256     /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
+#define DELETIONS_MAX 256     /* likewise for delivered runs */
+
+static bool delivered(const struct spool *spool, enum lane lane, uint64_t last_seq, int64_t mask) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        if ((mask >> spool->numbers[i] & 1) && spool->cursors[i][lane].low < last_seq)
+            return false;
+    return true;
+}
+
+static bool entry_undelivered(const struct spool *spool, const struct entry *entry) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        if ((entry->uplinks >> spool->numbers[i] & 1) && cursor_next(&spool->cursors[i][entry->lane], entry->seq) == entry->seq)
+            return true;
+    return false;
+}
+
+static void evicted_count(const struct spool *spool, const uint8_t *bytes, size_t size, struct spool_evicted *evicted) {
+    struct entry entry;
+    size_t step;
+    for (size_t at = 0; at < size && entry_open(bytes + at, size - at, &entry, &step); at += step) {
+        if (!entry_undelivered(spool, &entry))
+            continue;
+        if (!evicted->count || entry.seq < evicted->from)
+            evicted->from = entry.seq;
+        if (!evicted->count || entry.seq > evicted->to)
+            evicted->to = entry.seq;
+        evicted->count++;
+    }
+}
+
+static void cursors_write(struct spool *spool) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+            if (!spool->dirty[i][lane])
+                continue;
+            const struct cursor *cursor = &spool->cursors[i][lane];
+            uint8_t ranges[RANGES_MAX * 20]; /* two varints each */
+            struct bytes_writer writer;
+            bytes_writer_init(&writer, ranges, sizeof(ranges));
+            for (unsigned r = 0; r < cursor->ranges_count; r++) {
+                bytes_put_varint(&writer, cursor->ranges[r].from - cursor->low);
+                bytes_put_varint(&writer, cursor->ranges[r].to - cursor->ranges[r].from);
+            }
+            CHECK(!writer.full);
+            statement_bind_int(spool->put_cursor, 1, spool->numbers[i]);
+            statement_bind_int(spool->put_cursor, 2, lane);
+            statement_bind_int(spool->put_cursor, 3, (int64_t)cursor->low);
+            statement_bind_bytes(spool->put_cursor, 4, ranges, writer.length);
+            statement_step(spool->put_cursor);
+        }
+}
+
+static void alarms_write(struct spool *spool, const struct run *run) {
+    for (unsigned i = 0; i < run->alarms_count; i++) {
+        const struct alarm_row *row = &run->alarms[i];
+        struct statement *statement = row->size ? spool->put_alarm : spool->remove_alarm;
+        statement_bind_text(statement, 1, row->device);
+        statement_bind_text(statement, 2, row->alarm);
+        if (row->size)
+            statement_bind_bytes(statement, 3, row->bytes, row->size);
+        statement_step(statement);
+    }
+}
+
+static void run_remove(struct spool *spool, enum lane lane, int64_t first_seq) {
+    statement_bind_int(spool->remove_run[lane], 1, first_seq);
+    statement_step(spool->remove_run[lane]);
+}
+
+static void delivered_remove(struct spool *spool, enum lane lane) {
+    for (unsigned i = 0; i < DELETIONS_MAX && statement_step(spool->oldest[lane]); i++) {
+        int64_t first_seq = statement_int(spool->oldest[lane], 0);
+        bool superfluous =
+            delivered(spool, lane, (uint64_t)statement_int(spool->oldest[lane], 1), statement_int(spool->oldest[lane], 2));
+        statement_reset(spool->oldest[lane]);
+        if (!superfluous)
+            return;
+        run_remove(spool, lane, first_seq);
+    }
+    statement_reset(spool->oldest[lane]);
+}
+
+/* The last seq given out must be known even when neither a run nor a cursor tells it any more. */
+static void next_seq_write(struct spool *spool, uint64_t next_seq) {
+    statement_bind_int(spool->put_next_seq, 1, (int64_t)next_seq);
+    statement_step(spool->put_next_seq);
+}
+
+static bool room_for(struct spool *spool, size_t size) {
+    int64_t used = database_number(spool->database, "PRAGMA page_count") - database_number(spool->database, "PRAGMA freelist_count");
+    return used + (int64_t)(size / DATABASE_PAGE_SIZE) + ROOM_PAGES <= spool->pages_max;
+}
+
+/* Drops the oldest run of the least important lane that may give way to `lane`; false when there is none. */
+static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted evicted[LANES_COUNT]) {
+    for (int victim = LANES_COUNT - 1; victim >= (int)lane; victim--) {
+        struct statement *oldest = spool->oldest[victim];
+        if (!statement_step(oldest))
+            continue;
+        size_t size;
+        int64_t first_seq = statement_int(oldest, 0);
+        uint64_t last_seq = (uint64_t)statement_int(oldest, 1);
+        const uint8_t *body = statement_bytes(oldest, 3, &size);
+        evicted_count(spool, body, size, &evicted[victim]);
+        statement_reset(oldest);
+        run_remove(spool, (enum lane)victim, first_seq);
+        next_seq_write(spool, last_seq + 1);
+        return true;
+    }
+    return false;
+}
+
+static void run_write(struct spool *spool, const struct run *run, struct spool_evicted evicted[LANES_COUNT]) {
+    struct entry entry;
+    size_t step;
+    int64_t mask = 0, count = 0;
+    const struct buffer *body = &run->body;
+    for (size_t at = 0; at < body->size; at += step, count++) {
+        CHECK(entry_open(body->bytes + at, body->size - at, &entry, &step));
+        mask |= entry.uplinks;
+    }
+    if (!count)
+        return;
+    if (delivered(spool, run->lane, run->last_seq, mask)) {
+        if (!spool->uplinks_count)
+            next_seq_write(spool, run->last_seq + 1); /* no cursor will tell */
+        return;
+    }
+    bool room = room_for(spool, body->size);
+    for (unsigned i = 0; !room && i < EVICTIONS_MAX && evict_one(spool, run->lane, evicted); i++)
+        room = room_for(spool, body->size);
+    if (!room && run->lane == LANE_READING) {
+        evicted_count(spool, body->bytes, body->size, &evicted[LANE_READING]);
+        next_seq_write(spool, run->last_seq + 1);
+        return;
+    }
+    struct statement *put = spool->put_run[run->lane];
+    statement_bind_int(put, 1, (int64_t)run->first_seq);
+    statement_bind_int(put, 2, (int64_t)run->last_seq);
+    statement_bind_int(put, 3, count);
+    statement_bind_int(put, 4, mask);
+    statement_bind_bytes(put, 5, body->bytes, body->size);
+    statement_step(put);
+}
+
+static void evicted_add(struct spool_evicted *sum, const struct spool_evicted *more) {
+    if (!more->count)
+        return;
+    if (!sum->count || more->from < sum->from)
+        sum->from = more->from;
+    if (!sum->count || more->to > sum->to)
+        sum->to = more->to;
+    sum->count += more->count;
+}
+
+enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure) {
+    struct spool_evicted evicted[LANES_COUNT] = {{0}};
+    database_begin(spool->database);
+    cursors_write(spool);
+    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+        bool moved = false;
+        for (unsigned i = 0; i < spool->uplinks_count; i++)
+            moved |= spool->dirty[i][lane];
+        if (moved)
+            delivered_remove(spool, (enum lane)lane);
+    }
+    if (run) {
+        alarms_write(spool, run);
+        run_write(spool, run, evicted);
+    }
+    enum err err = database_end(spool->database, ret_failure);
+    if (err != ERR_OK)
+        return err;
+    memset(spool->dirty, 0, sizeof(spool->dirty));
+    for (unsigned lane = 0; lane < LANES_COUNT; lane++)
+        evicted_add(&spool->evicted[lane], &evicted[lane]);
+    return ERR_OK;
+}

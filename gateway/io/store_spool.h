@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spool.db: runs of sealed entries lane by lane until every uplink they are for has them, the uplinks' cursors, open alarms,
+ * and the numbers behind names. store_image.c opens it and reads it at start, store_spool.c writes it (the writer thread's),
+ * store_rows.c reads backlogs from it on a connection of its own (the query thread's). */
+#ifndef YANHUO_STORE_SPOOL_H
+#define YANHUO_STORE_SPOOL_H
+
+#include "gateway/io/store_database.h"
+#include "gateway/io/store_queue.h"
+
+#define SPOOL_VERSION 1     /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
+#define SPOOL_PAGES_MIN 256 /* 1 MiB: below that not even the tables and one run have room */
+#define SERIES_MAX (1 << 20) /* what a chunk's id has room for */
+
+struct spool_evicted {
+    uint64_t from, to, count; /* undelivered entries; count 0 for none */
+};
+
+struct spool {
+    struct database *database;
+    uint16_t uplinks_count;
+    uint8_t numbers[UPLINKS_MAX]; /* configuration index -> bit */
+    struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
+    bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
+    int64_t pages_max;
+    struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet */
+    struct statement *put_cursor, *put_alarm, *remove_alarm, *put_next_seq;
+    struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
+};
+
+extern const char *const spool_lane_tables[LANES_COUNT];
+extern const char series_sql[]; /* the table of series, the same in both files */
+
+/* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
+NODISCARD enum err spool_create(struct database *database, struct database_failure *ret_failure);
+/* Assigns numbers, reads everything known at start, and prepares *ret_spool. `history` gets the names of all series too, and
+ * gives them back when the spool is new. */
+NODISCARD enum err spool_load(struct database *database, struct database *history, const struct config *config, struct arena *arena,
+                              struct store_image *ret_image, struct spool *ret_spool, struct database_failure *ret_failure);
+
+/* One commit: cursors that moved, the run with its alarm records (NULL: cursors only), and what became superfluous deleted. */
+NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure);
+
+/* Entries of the lane with the uplink's bit in (after_seq, through_seq], into `bytes` of QUERY_ROWS_SIZE. */
+struct rows_reader {
+    struct database *database;
+    struct statement *select[LANES_COUNT];
+};
+NODISCARD enum err rows_open(const char *path, struct rows_reader *ret_reader, struct database_failure *ret_failure);
+NODISCARD enum err rows_read(struct rows_reader *reader, const struct query *query, uint16_t bit, uint8_t *bytes, size_t *ret_size,
+                             uint64_t *ret_through_seq, struct database_failure *ret_failure);
+
+#endif

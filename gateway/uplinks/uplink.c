@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The link:
+ *
+ *            retry time             LINK_UP                stop: status said, or time over
+ *    DOWN ------------> CONNECTING ---------> UP ---------------------------------> CLOSING
+ *      ^                    |                  |                                       | LINK_DOWN
+ *      |<-------------------'<-----------------'                                       v
+ *      |      LINK_DOWN           LINK_DOWN                                          CLOSED
+ *      '--- pause 1 s, doubling to 60 s, a quarter more or less by chance; first again after 30 s up
+ *
+ * What is sent next, as long as the window has room (uplink_send.c):
+ *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
+ *    6 meta     7 fire and 8 other events of the backlog               9 live readings       10 readings of the backlog
+ * Readings leave WINDOW_RESERVED slots free, so an alarm always finds one; backlog in flight is capped, halved when its
+ * acknowledgements take longer than 250 ms and grown by one for each cap's worth of prompt ones.
+ *
+ * Guarantees: every SEND gets its slot back by exactly one ACKED; an entry's cursor moves only by an acknowledgement, or by a
+ * refusal of the far end, which is counted and said; at LINK_DOWN all slots are free, and what was in them is backlog of the
+ * next connection; a retained state that did not arrive is queued again. */
+#include "gateway/uplinks/uplink.h"
+
+#include "base/check.h"
+#include "gateway/uplinks/uplink_send.h"
+
+static const char *name_of(const struct uplink *uplink) {
+    return uplink->rule->name;
+}
+
+static void queue_init(struct uplink_queue *queue, uint32_t size, bool *queued, struct arena *arena) {
+    *queue = (struct uplink_queue){.items = arena_take(arena, size, sizeof(*queue->items)), .queued = queued, .size = size};
+}
+
+static void queue_put(struct uplink_queue *queue, uint16_t item) {
+    if (queue->queued[item])
+        return;
+    queue->queued[item] = true;
+    queue->items[(queue->first + queue->count++) % queue->size] = item;
+}
+
+static void queue_clear(struct uplink_queue *queue) {
+    for (; queue->count; queue->count--) {
+        queue->queued[queue->items[queue->first]] = false;
+        queue->first = (queue->first + 1) % queue->size;
+    }
+}
+
+void uplink_init(struct uplink *uplink, const struct config *config, uint16_t index, const struct core *core, const struct series_directory *series,
+                 struct arena *arena, struct trace *trace, struct engine_counters *counters) {
+    *uplink = (struct uplink){.rule = &config->uplinks[index],
+                              .index = index,
+                              .core = core,
+                              .json = {.config = config, .series = series, .topic_prefix = config->uplinks[index].mqtt.topic_prefix, .version = YANHUO_VERSION},
+                              .trace = trace,
+                              .counters = counters,
+                              .retry_at_us = NOW_NEVER,
+                              .close_at_us = NOW_NEVER,
+                              .health_due_us = NOW_NEVER};
+    bool *alarm_queued = arena_take(arena, config->alarms_count, sizeof(bool));
+    queue_init(&uplink->fire_alarms, config->alarms_count, alarm_queued, arena);
+    queue_init(&uplink->other_alarms, config->alarms_count, alarm_queued, arena);
+    queue_init(&uplink->metas, config->devices_count, arena_take(arena, config->devices_count, sizeof(bool)), arena);
+}
+
+/* ---- the link ---- */
+
+void uplink_on_start(struct uplink *uplink, const struct now *now, uint64_t start, uint64_t seed, const struct store_image *image) {
+    uplink->bit = (uint16_t)(1u << image->uplink_numbers[uplink->index]);
+    uplink->json.start = start;
+    uplink->since_ms = now->wall_ms;
+    prng_init(&uplink->prng, seed + uplink->index);
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        uplink->flows[i].lane = (enum lane)i;
+        uplink->flows[i].cursor = image->cursors[uplink->index][i];
+        uplink->cursor_due_us[i] = NOW_NEVER;
+    }
+    uplink->retry_at_us = now->mono_us; /* at once */
+}
+
+void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t receive_max, uint8_t version) {
+    if (uplink->state != UPLINK_CONNECTING)
+        return;
+    uint16_t window = uplink->rule->mqtt.window < receive_max ? uplink->rule->mqtt.window : receive_max;
+    uplink->state = UPLINK_UP;
+    uplink->up_since_us = now->mono_us;
+    uplink->window = window > WINDOW_MAX ? WINDOW_MAX : window;
+    uplink->backlog_cap = window > 4 ? window / 4 : 1;
+    uplink->backlog_acks = 0;
+    uplink->told = false;
+    for (uint16_t i = 0; i < uplink->window; i++)
+        uplink->free_slots[i] = i;
+    uplink->status_due = true;
+    uplink->health_due_us = now->mono_us;
+    for (uint16_t i = 0; i < uplink->json.config->alarms_count; i++)
+        uplink_on_alarm(uplink, i);
+    for (uint16_t i = 0; i < uplink->json.config->devices_count; i++)
+        queue_put(&uplink->metas, i);
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        flow_begin(&uplink->flows[i], uplink->core->journal.next_seq);
+    uplink->counters->uplinks[uplink->index].up = true;
+    uplink->counters->uplinks[uplink->index].connects++;
+    uplink->counters->uplinks[uplink->index].window = uplink->window;
+    trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s up mqtt=%s window=%u", name_of(uplink), version == 5 ? "5" : "3.1.1", uplink->window);
+    if (uplink->stopping)
+        uplink_on_stop(uplink, now);
+}
+
+/* Whatever was under way is not known to have arrived. */
+static void forget_connection(struct uplink *uplink) {
+    for (unsigned i = 0; i < WINDOW_MAX; i++)
+        uplink->slots[i].kind = SLOT_FREE;
+    uplink->in_flight = uplink->readings_in_flight = uplink->backlog_in_flight = uplink->window = 0;
+    uplink->rows.loaded = false;
+    uplink->status_due = false;
+    uplink->health_due_us = NOW_NEVER;
+    queue_clear(&uplink->fire_alarms);
+    queue_clear(&uplink->other_alarms);
+    queue_clear(&uplink->metas);
+}
+
+static int64_t pause_us(struct uplink *uplink) {
+    int64_t pause_ms = UPLINK_BACKOFF_MS;
+    for (uint32_t i = 0; i < uplink->failures && pause_ms < UPLINK_BACKOFF_MAX_MS; i++)
+        pause_ms *= 2;
+    if (pause_ms > UPLINK_BACKOFF_MAX_MS)
+        pause_ms = UPLINK_BACKOFF_MAX_MS;
+    return 750 * pause_ms + (int64_t)prng_below(&uplink->prng, (uint64_t)(500 * pause_ms)); /* 0.75 to 1.25 of it */
+}
+
+void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link_reason reason, const char *text) {
+    if (uplink->state == UPLINK_DOWN || uplink->state == UPLINK_CLOSED)
+        return;
+    bool was_up = uplink->state == UPLINK_UP;
+    if (was_up && now->mono_us - uplink->up_since_us >= UPLINK_STEADY_US)
+        uplink->failures = 0;
+    forget_connection(uplink);
+    bool new_reason = reason != uplink->counters->uplinks[uplink->index].reason;
+    uplink->counters->uplinks[uplink->index].up = false;
+    uplink->counters->uplinks[uplink->index].reason = reason;
+    (void)text_copy(uplink->counters->uplinks[uplink->index].text, sizeof(uplink->counters->uplinks[0].text), text);
+    if (uplink->stopping) {
+        uplink->state = UPLINK_CLOSED;
+        trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s closed", name_of(uplink));
+        return;
+    }
+    int64_t pause = pause_us(uplink);
+    uplink->state = UPLINK_DOWN;
+    uplink->failures++;
+    uplink->retry_at_us = now->mono_us + pause;
+    if (was_up || !uplink->told || new_reason) /* the same reason again is counted, not repeated */
+        trace_add(uplink->trace, now->mono_us, TRACE_WARNING, "uplink %s down %s: %s (next try in %.1f s)", name_of(uplink), link_reason_name(reason),
+                  text[0] ? text : link_reason_sentence(reason), (double)pause / 1e6);
+    uplink->told = true;
+}
+
+void uplink_on_alarm(struct uplink *uplink, uint16_t alarm) {
+    if (uplink->state == UPLINK_UP)
+        queue_put(uplink->json.config->alarms[alarm].class == CLASS_FIRE ? &uplink->fire_alarms : &uplink->other_alarms, alarm);
+}
+
+void uplink_on_stop(struct uplink *uplink, const struct now *now) {
+    uplink->stopping = true;
+    uplink->close_at_us = now->mono_us + UPLINK_CLOSE_US;
+    uplink->status_due = uplink->state == UPLINK_UP; /* says offline: a clean end publishes no will */
+    if (uplink->state == UPLINK_UP)
+        uplink->since_ms = now->wall_ms;
+    if (uplink->state == UPLINK_DOWN)
+        uplink->state = UPLINK_CLOSED;
+}
+
+/* ---- acknowledgements and rows ---- */
+
+/* Backlog must not lengthen the way of what is live. */
+static void adapt_backlog(struct uplink *uplink, int64_t delay_us) {
+    if (delay_us > UPLINK_DELAY_MAX_US) {
+        uplink->backlog_cap = uplink->backlog_cap > 1 ? uplink->backlog_cap / 2 : 1;
+        uplink->backlog_acks = 0;
+    } else if (++uplink->backlog_acks >= uplink->backlog_cap) {
+        uplink->backlog_acks = 0;
+        if (uplink->backlog_cap < uplink->window / 2)
+            uplink->backlog_cap++;
+    }
+}
+
+static void cursor_moved(struct uplink *uplink, const struct now *now, enum lane lane) {
+    if (uplink->cursor_due_us[lane] == NOW_NEVER)
+        uplink->cursor_due_us[lane] = now->mono_us + (uplink->stopping ? 0 : UPLINK_CURSOR_US);
+}
+
+static void take_back(struct uplink *uplink, const struct uplink_slot *slot) {
+    switch (slot->kind) {
+    case SLOT_ALARM:
+        uplink_on_alarm(uplink, (uint16_t)slot->item);
+        return;
+    case SLOT_META:
+        queue_put(&uplink->metas, (uint16_t)slot->item);
+        return;
+    case SLOT_STATUS:
+        uplink->status_due = true;
+        return;
+    case SLOT_LIVE: /* an entry lost while the link stands: the connection is not what it seems; start anew */
+    case SLOT_BACKLOG:
+        uplink->want_disconnect = true;
+        return;
+    case SLOT_HEALTH:
+    case SLOT_FREE:
+        return;
+    }
+}
+
+void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t index, enum ack_result result, int code) {
+    CHECK(index < WINDOW_MAX);
+    struct uplink_slot slot = uplink->slots[index];
+    if (slot.kind == SLOT_FREE)
+        return; /* of a connection that is gone */
+    uplink->slots[index].kind = SLOT_FREE;
+    uplink->in_flight--;
+    uplink->free_slots[uplink->window - uplink->in_flight - 1] = index;
+    bool entry = slot.kind == SLOT_LIVE || slot.kind == SLOT_BACKLOG;
+    uplink->readings_in_flight -= entry && slot.lane == LANE_READING;
+    uplink->backlog_in_flight -= slot.kind == SLOT_BACKLOG;
+    if (result == ACK_LOST) {
+        uplink->counters->uplinks[uplink->index].resent++;
+        take_back(uplink, &slot);
+        return;
+    }
+    if (result == ACK_REFUSED && !uplink->counters->uplinks[uplink->index].refused++)
+        trace_add(uplink->trace, now->mono_us, TRACE_ERROR, "uplink %s refuses a message: reason 0x%02x; check what this user may publish under %s/#",
+                  name_of(uplink), (unsigned)code, uplink->json.topic_prefix);
+    uplink->counters->uplinks[uplink->index].acked += result == ACK_OK;
+    if (slot.kind == SLOT_BACKLOG)
+        adapt_backlog(uplink, now->mono_us - slot.sent_us);
+    if (entry && flow_acked(&uplink->flows[slot.lane], slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG, slot.item))
+        cursor_moved(uplink, now, slot.lane);
+}
+
+void uplink_on_rows(struct uplink *uplink, const struct event *event) {
+    uplink->rows.asked = false;
+    if (uplink->state != UPLINK_UP || event->rows.lane != uplink->rows.lane || event->rows.after_seq != uplink->rows.after_seq)
+        return; /* asked by a connection that is gone */
+    if (event->rows.err != ERR_OK) {
+        uplink->rows.loaded = false; /* asked again with the next step that has time */
+        uplink->rows.retry_at_us = event->now.mono_us + CORE_STORE_RETRY_US;
+        return;
+    }
+    uplink->rows.bytes = event->rows.bytes;
+    uplink->rows.size = event->rows.size;
+    uplink->rows.position = 0;
+    uplink->rows.through_seq = event->rows.through_seq;
+    uplink->rows.loaded = true;
+}
+
+/* ---- effects ---- */
+
+static void pump_link(struct uplink *uplink, const struct now *now, struct effects *effects) {
+    bool disconnect = uplink->want_disconnect && uplink->state == UPLINK_UP;
+    bool finished = !uplink->status_due && !uplink->in_flight;
+    if (uplink->stopping && uplink->state == UPLINK_UP)
+        disconnect = disconnect || finished || now->mono_us >= uplink->close_at_us;
+    if (uplink->stopping && uplink->state == UPLINK_CONNECTING && now->mono_us >= uplink->close_at_us)
+        disconnect = true;
+    if (disconnect) {
+        struct effect *effect = effects_add(effects, EFFECT_DISCONNECT);
+        if (!effect)
+            return;
+        effect->link.uplink = uplink->index;
+        uplink->want_disconnect = false;
+        uplink->state = UPLINK_CLOSING;
+    }
+    if (uplink->state == UPLINK_DOWN && now->mono_us >= uplink->retry_at_us) {
+        struct effect *effect = effects_add(effects, EFFECT_CONNECT);
+        if (!effect)
+            return;
+        effect->link.uplink = uplink->index;
+        uplink->state = UPLINK_CONNECTING;
+        uplink->retry_at_us = NOW_NEVER;
+    }
+}
+
+static void pump_cursors(struct uplink *uplink, const struct now *now, struct effects *effects) {
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        if (now->mono_us < uplink->cursor_due_us[i] && !(uplink->stopping && uplink->cursor_due_us[i] != NOW_NEVER))
+            continue;
+        struct effect *effect = effects_add(effects, EFFECT_CURSOR);
+        if (!effect)
+            return;
+        effect->cursor.uplink = uplink->index;
+        effect->cursor.lane = (enum lane)i;
+        effect->cursor.cursor = &uplink->flows[i].cursor;
+        uplink->cursor_due_us[i] = NOW_NEVER;
+    }
+}
+
+void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *effects) {
+    if (uplink->state == UPLINK_UP)
+        uplink_send(uplink, now, effects);
+    pump_link(uplink, now, effects);
+    pump_cursors(uplink, now, effects);
+    uplink->counters->uplinks[uplink->index].in_flight = uplink->in_flight;
+}
+
+int64_t uplink_next_wake(const struct uplink *uplink) {
+    int64_t wake = NOW_NEVER;
+    if (uplink->state == UPLINK_DOWN)
+        wake = uplink->retry_at_us;
+    if (uplink->state == UPLINK_UP && !uplink->stopping)
+        wake = uplink->health_due_us;
+    if (uplink->stopping && (uplink->state == UPLINK_UP || uplink->state == UPLINK_CONNECTING) && uplink->close_at_us < wake)
+        wake = uplink->close_at_us;
+    if (uplink->state == UPLINK_UP && uplink->rows.retry_at_us && uplink->rows.retry_at_us < wake)
+        wake = uplink->rows.retry_at_us;
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        wake = uplink->cursor_due_us[i] < wake ? uplink->cursor_due_us[i] : wake;
+    return uplink->want_disconnect && uplink->state == UPLINK_UP ? 0 : wake;
+}
+
+void uplink_check(const struct uplink *uplink) {
+    unsigned busy = 0, readings = 0, backlog = 0;
+    for (unsigned i = 0; i < WINDOW_MAX; i++) {
+        const struct uplink_slot *slot = &uplink->slots[i];
+        busy += slot->kind != SLOT_FREE;
+        readings += (slot->kind == SLOT_LIVE || slot->kind == SLOT_BACKLOG) && slot->lane == LANE_READING;
+        backlog += slot->kind == SLOT_BACKLOG;
+    }
+    CHECK(busy == uplink->in_flight && readings == uplink->readings_in_flight && backlog == uplink->backlog_in_flight);
+    CHECK(uplink->in_flight <= uplink->window && (uplink->state == UPLINK_UP || uplink->state == UPLINK_CLOSING || !uplink->in_flight));
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        flow_check(&uplink->flows[i]);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One northbound link: connecting and backing off, the window, and what is sent next. Pure; owned by the engine.
+ * The drawing, the order of sending and the guarantees stand at the top of uplink.c. */
+#ifndef YANHUO_UPLINK_H
+#define YANHUO_UPLINK_H
+
+#include "base/prng.h"
+#include "base/trace.h"
+#include "gateway/core/core.h"
+#include "gateway/uplinks/flow.h"
+#include "gateway/uplinks/mqtt_json.h"
+
+#define UPLINK_BACKOFF_MS 1000      /* first pause; doubles */
+#define UPLINK_BACKOFF_MAX_MS 60000 /* a broker that came back is found within a minute */
+#define UPLINK_STEADY_US 30000000   /* up for this long: the next pause is the first again */
+#define UPLINK_CURSOR_US 1000000    /* a cursor is told to the store at most this often */
+#define UPLINK_HEALTH_US 60000000
+#define UPLINK_CLOSE_US 2000000     /* at stop: how long acknowledgements are waited for */
+#define UPLINK_DELAY_MAX_US 250000  /* backlog in flight is kept so low that its acknowledgements take no longer */
+
+enum uplink_state { UPLINK_DOWN, UPLINK_CONNECTING, UPLINK_UP, UPLINK_CLOSING, UPLINK_CLOSED };
+
+enum slot_kind { SLOT_FREE, SLOT_STATUS, SLOT_HEALTH, SLOT_ALARM, SLOT_META, SLOT_LIVE, SLOT_BACKLOG };
+
+struct uplink_slot {
+    enum slot_kind kind;
+    enum lane lane;  /* LIVE, BACKLOG */
+    uint32_t item;   /* place in its flow; alarm or device index */
+    int64_t sent_us;
+};
+
+struct uplink_queue { /* indices that wait, each at most once */
+    uint16_t *items;
+    bool *queued; /* by index; shared by the fire and the other alarm queue */
+    uint32_t size, first, count;
+};
+
+struct uplink_rows { /* what the store answered and is not sent yet */
+    const uint8_t *bytes;
+    size_t size, position;
+    enum lane lane;
+    uint64_t after_seq, through_seq;
+    bool asked, loaded;
+    int64_t retry_at_us; /* after the store could not answer; 0 otherwise */
+};
+
+struct uplink {
+    const struct config_uplink *rule;
+    uint16_t index, bit;
+    const struct core *core;
+    struct mqtt_json json;
+    struct trace *trace;
+    struct engine_counters *counters;
+    struct prng prng;
+
+    enum uplink_state state;
+    bool want_connect, want_disconnect, stopping; /* effects that wait for room */
+    int64_t retry_at_us, up_since_us, close_at_us;
+    int64_t since_ms; /* the status topic's "since" */
+    uint32_t failures;
+    bool told;        /* the present reason for being down stands in the log */
+
+    struct uplink_slot slots[WINDOW_MAX];
+    uint16_t free_slots[WINDOW_MAX];
+    uint16_t window, in_flight, readings_in_flight, backlog_in_flight, backlog_cap, backlog_acks;
+
+    bool status_due;
+    int64_t health_due_us;
+    struct uplink_queue fire_alarms, other_alarms, metas;
+
+    struct flow flows[LANES_COUNT];
+    int64_t cursor_due_us[LANES_COUNT]; /* NOW_NEVER: the store knows it */
+    struct uplink_rows rows;
+};
+
+void uplink_init(struct uplink *uplink, const struct config *config, uint16_t index, const struct core *core, const struct series_directory *series,
+                 struct arena *arena, struct trace *trace, struct engine_counters *counters);
+void uplink_on_start(struct uplink *uplink, const struct now *now, uint64_t start, uint64_t seed, const struct store_image *image);
+void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t receive_max, uint8_t version);
+void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link_reason reason, const char *text);
+void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t slot, enum ack_result result, int code);
+void uplink_on_rows(struct uplink *uplink, const struct event *event);
+void uplink_on_alarm(struct uplink *uplink, uint16_t alarm);
+void uplink_on_stop(struct uplink *uplink, const struct now *now);
+
+void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *effects);
+int64_t uplink_next_wake(const struct uplink *uplink);
+void uplink_check(const struct uplink *uplink);
+
+#endif
