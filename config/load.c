@@ -56,7 +56,7 @@ static void load_sections(struct loader *loader) {
 enum err config_load(const char *path, const char *profiles_dir, struct arena *arena, struct diagnostics *diagnostics,
                      const struct config **ret_config) {
     struct loader loader = {.arena = arena, .site = {.path = path, .diagnostics = diagnostics}};
-    unsigned errors = diagnostics->errors;
+    loader.errors_before = diagnostics->errors;
     arena_init(&loader.scratch);
     loader.site.arena = &loader.scratch;
     loader.profiles_dirs[1] = profiles_dir;
@@ -71,7 +71,7 @@ enum err config_load(const char *path, const char *profiles_dir, struct arena *a
     arena_done(&loader.scratch);
     if (!readable)
         return ERR_SYNTAX;
-    if (diagnostics->errors > errors)
+    if (diagnostics->errors > loader.errors_before)
         return ERR_INVALID;
     *ret_config = loader.config;
     return ERR_OK;

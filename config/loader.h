@@ -28,8 +28,9 @@ struct loader_alarm {
 
 struct loader {
     struct source site;
-    struct arena *arena;  /* of the configuration */
-    struct arena scratch; /* of nodes and tables, gone after loading */
+    unsigned errors_before; /* among the diagnostics when this loading began */
+    struct arena *arena;    /* of the configuration */
+    struct arena scratch;   /* of nodes and tables, gone after loading */
     const char *profiles_dirs[2];
     struct config *config;
     struct config_place *places;

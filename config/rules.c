@@ -2,6 +2,7 @@
 /* What can only be seen when the whole site is known: who shares an address, a port, a speed; what is missing altogether. */
 #include <string.h>
 
+#include "config/estimate.h"
 #include "config/loader.h"
 
 #define UNIT_IDS 248
@@ -45,6 +46,14 @@ static void check_ports(const struct loader *loader) {
     }
 }
 
+/* Once for a model on a line: the hint is the same for all of them. */
+static bool told_before(const struct loader *loader, uint16_t index) {
+    for (uint16_t i = 0; i < index; i++)
+        if (loader->devices_more[i].profile == loader->devices_more[index].profile && loader->devices[i].bus == loader->devices[index].bus)
+            return true;
+    return false;
+}
+
 static void check_speeds(const struct loader *loader) {
     for (uint16_t i = 0; i < loader->config->devices_count; i++) {
         const struct config_device *device = &loader->devices[i];
@@ -52,7 +61,7 @@ static void check_speeds(const struct loader *loader) {
         if (device->bus == CONFIG_NONE || !more->profile || !more->profile->factory_baud)
             continue;
         const struct bus_spec *bus = &loader->buses[device->bus];
-        if (bus->kind == BUS_SERIAL && bus->baud != more->profile->factory_baud)
+        if (bus->kind == BUS_SERIAL && bus->baud != more->profile->factory_baud && !told_before(loader, i))
             source_warning(&loader->site, node_place(schema_member(&schema_device, more->node, "profile")),
                            "a '%s' leaves the factory with %u baud, but the bus '%s' runs at %u: set the device to %u first", more->profile->name,
                            (unsigned)more->profile->factory_baud, bus->name, (unsigned)bus->baud, (unsigned)bus->baud);
@@ -89,10 +98,44 @@ static void check_presence(struct loader *loader) {
             source_warning(&loader->site, node_place(node), "the bus '%s' has no devices", loader->buses[i].name);
 }
 
+static void check_line(const struct loader *loader, const struct node *node, const struct estimate_bus *line) {
+    const char *name = node->key->text;
+    double blocked_ms = (double)line->fire_blocked_us / 1000.0;
+    if (line->fire_period_ms && (line->fire_load >= 1 || blocked_ms > line->fire_period_ms))
+        source_error(
+            &loader->site, node->key,
+            "the line '%s' cannot poll its fire points every %u ms: they and the longest other request take %.0f ms; raise the baud, split the "
+            "line or lengthen their period",
+            QUOTE(name), (unsigned)line->fire_period_ms, blocked_ms);
+    else if (line->load >= 1)
+        source_warning(
+            &loader->site, node->key,
+            "the line '%s' would be busy %.0f %% of the time: its points are polled less often than asked; raise the baud, split the line or "
+            "lengthen periods",
+            QUOTE(name), line->load * 100);
+}
+
+/* Only of a site without errors, because a plan is made of points that are right. */
+static void check_lines(struct loader *loader) {
+    uint16_t count;
+    const struct node *node = loader_section(loader, "buses", BUSES_MAX, &count);
+    for (uint16_t i = 0; i < count; i++, node = node->next) {
+        struct estimate_bus estimate;
+        if (estimate_bus(loader->config, i, &loader->scratch, &estimate))
+            source_error(&loader->site, node_place(loader->devices_more[estimate.failed_device].node),
+                         "the device '%s' needs more than %d requests to be read; poll fewer points, or more of them with the same period",
+                         loader->devices[estimate.failed_device].spec.name, REQUESTS_PER_DEVICE_MAX);
+        else if (estimate.line)
+            check_line(loader, node, &estimate);
+    }
+}
+
 void load_rules(struct loader *loader) {
     check_unit_ids(loader);
     check_ports(loader);
     check_speeds(loader);
     check_locations(loader);
     check_presence(loader);
+    if (loader->site.diagnostics->errors == loader->errors_before)
+        check_lines(loader);
 }

@@ -90,7 +90,7 @@ void nearest_try(struct nearest *nearest, const char *name);
 const char *nearest_text(const struct nearest *nearest, char buffer[NEAREST_SIZE]);
 
 /* Printing, in schema_print.c. */
-bool schema_explain(const char *path, FILE *to); /* false: there is no such key */
+bool schema_explain(const char *path, FILE *to, FILE *complaints); /* false: there is no such key, said in `complaints` */
 void schema_explain_list(FILE *to);
 void schema_print_json(FILE *to);
 

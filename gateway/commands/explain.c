@@ -14,5 +14,5 @@ int command_explain(int argc, char **argv) {
         schema_explain_list(stdout);
         return 0;
     }
-    return schema_explain(argv[1], stdout) ? 0 : 2;
+    return schema_explain(argv[1], stdout, stderr) ? 0 : 2;
 }
