@@ -234,8 +234,7 @@ static void listens_before_it_talks(void **state) {
         assert_true(answer.now.mono_us >= heard_us + line_silence_us(&timing));
     }
     uint8_t noise[3] = {1, 2, 3};
-    slave.peer = slave.fd;
-    fake_send(&slave, noise, sizeof(noise));
+    assert_int_equal(write(slave.fd, noise, sizeof(noise)), sizeof(noise));
     fake_pause_ms(5);
     transact(&slave, &line, &pdu, &answer);
     assert_int_equal(answer.status, BUS_ANSWERED);
