@@ -151,8 +151,9 @@ static void on_left5(void *context, MQTTAsync_successData5 *data) {
 static int on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message) {
     struct link *link = context;
     struct mqtt *mqtt = link->mqtt;
+    bool whole = topic_length == 0 || strlen(topic) == (size_t)topic_length; /* else a zero byte stands in the topic */
     pthread_mutex_lock(&mqtt->lock);
-    if (link->live && !mqtt->muted && topic_length == 0) /* not 0: a topic with a zero byte in it */
+    if (link->live && !mqtt->muted && whole)
         mqtt->sink.received(mqtt->sink.context, link->index, message->retained != 0, topic, message->payload, (size_t)message->payloadlen);
     pthread_mutex_unlock(&mqtt->lock);
     MQTTAsync_freeMessage(&message);
