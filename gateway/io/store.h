@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The disk: spool.db (entries, cursors, open alarms; synchronous FULL) and history.db (packed chunks; synchronous NORMAL),
  * both SQLite in WAL. One writer thread, one query thread; the caller is the loop thread and never waits for the disk.
- * store.c is the only file that includes sqlite3.h.
+ * store_database.c is the only file that includes sqlite3.h; the store_*.h are the store's own.
  *
  * Guarantees: `stored` is called only after the fsync of the commit that holds the run; a run and its alarm records are one
  * commit; what every uplink has acknowledged is deleted, the rest stays until the quota drops the oldest readings first
- * (then events, fire last), told by `evicted_*`; a damaged file is renamed NAME.corrupt-START and a new one begun. */
+ * (then events, fire last), told by `evicted_*`; a damaged file is renamed NAME.corrupt-TIME and a new one begun. */
 #ifndef YANHUO_STORE_H
 #define YANHUO_STORE_H
 
@@ -42,7 +42,8 @@ struct store_sink {
 
 /* Opens or creates the files in `dir`, assigns numbers to new series and uplinks, reads cursors and alarm records into
  * *ret_image (memory from `arena`), then starts the threads. Blocks: start-up only. A file that cannot be used is put aside
- * and a new one begun; ERR_IO with a diagnostic line on the sink only when the folder itself cannot be written. */
+ * and a new one begun. A failure has a line on the sink: ERR_IO when the folder cannot be written, ERR_BUSY when another
+ * process has it, ERR_FULL, ERR_NOMEM. The lines of store_open itself come on the caller's thread. */
 NODISCARD enum err store_open(const char *dir, const struct config *config, struct arena *arena, const struct store_sink *sink,
                               struct store_image *ret_image, struct store **ret_store);
 

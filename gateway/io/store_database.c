@@ -133,7 +133,7 @@ enum err database_check(struct database *database, int64_t limit_us, struct data
     char found[sizeof(ret_failure->text)] = "";
     if (statement_step(statement))
         snprintf(found, sizeof(found), "%s", statement_text(statement, 0));
-    statement_reset(statement);
+    statement_done(statement);
     sqlite3_progress_handler(database->handle, 0, NULL, NULL);
     enum err err = database_clear(database, ret_failure);
     if (err != ERR_OK && (ret_failure->code & 0xFF) == SQLITE_INTERRUPT)
@@ -225,6 +225,17 @@ void statement_reset(struct statement *statement) {
         sqlite3_reset(statement->handle);
         sqlite3_clear_bindings(statement->handle); /* no pointer into the caller's memory stays behind */
     }
+}
+
+void statement_done(struct statement *statement) {
+    if (!statement)
+        return;
+    struct statement **link = &statement->database->statements;
+    while (*link != statement)
+        link = &(*link)->next;
+    *link = statement->next;
+    sqlite3_finalize(statement->handle);
+    free(statement);
 }
 
 int64_t statement_int(struct statement *statement, int column) {

@@ -52,6 +52,8 @@ void statement_bind_bytes(struct statement *statement, int parameter, const void
 bool statement_step(struct statement *statement);
 /* For statements that are left before their end. */
 void statement_reset(struct statement *statement);
+/* For statements that are not needed until database_close. */
+void statement_done(struct statement *statement);
 /* Columns count from 0; views are valid until the next step. */
 int64_t statement_int(struct statement *statement, int column);
 double statement_double(struct statement *statement, int column);

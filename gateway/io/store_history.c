@@ -230,6 +230,7 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
     size_t position = 0;
     for (;;) {
         enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
+        bool fresh = history->slot == SLOT_NONE;
         if (err == ERR_OK)
             err = tail_write(history, slot, at_ms, bytes + position, size - position, ret_failure);
         if (err != ERR_OK)
@@ -240,7 +241,7 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
         err = slot_write(history, ret_failure);
         if (err != ERR_OK)
             return err;
-        if (position == before) { /* not even one block: nothing will change by trying on */
+        if (fresh && position == before) { /* not even one block: nothing will change by trying on */
             *ret_failure = (struct database_failure){.err = ERR_NOMEM};
             return ERR_NOMEM;
         }
@@ -275,7 +276,7 @@ enum err history_open(struct database *database, uint32_t series_count, uint32_t
         if (!slot_add(history, statement_int(tail, 0), statement_int(tail, 1), body, size, &position))
             break; /* less memory than before the restart: the rest is lost */
     }
-    statement_reset(tail);
+    statement_done(tail);
     *ret_history = history;
     enum err err = database_clear(database, ret_failure);
     if (err != ERR_OK)
@@ -335,9 +336,9 @@ enum err history_read(struct database *database, uint32_t series, int64_t from_m
         if (!statement_step(find))
             break; /* nothing at or after it: long empty stretches cost nothing */
         int64_t id = statement_int(find, 0);
-        size_t size;
-        const uint8_t *body = statement_bytes(find, 1, &size);
         if ((id & (SERIES_MAX - 1)) == series) {
+            size_t size;
+            const uint8_t *body = statement_bytes(find, 1, &size);
             struct chunk_reader reader;
             slot = id >> CHUNK_SERIES_BITS;
             chunk_reader_init(&reader, series, slot, body, size);
@@ -361,6 +362,7 @@ enum err history_read(struct database *database, uint32_t series, int64_t from_m
             if (reading.series == series && reading.at_ms >= from_ms && reading.at_ms <= to_ms && chunk_slot(reading.at_ms) == statement_int(tail, 0))
                 more = sink(context, &reading);
     }
-    statement_reset(tail);
+    statement_done(find);
+    statement_done(tail);
     return database_end(database, ret_failure);
 }

@@ -11,8 +11,8 @@
 #include "gateway/io/store_database.h"
 
 #define HISTORY_VERSION 1
-#define POOL_BLOCK_SIZE 120           /* 30 to 40 readings; one series at one a minute wastes little */
-#define POOL_BYTES_MAX (4u << 20)     /* a slot of 4,000 readings a second */
+#define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
+#define POOL_BYTES_MAX (4u << 20) /* a slot of 4,000 readings a second */
 #define CHUNK_SERIES_BITS 20
 
 struct history;

@@ -10,7 +10,7 @@
 const char *const spool_lane_tables[LANES_COUNT] = {"run_fire", "run_event", "run_reading"};
 
 const char series_sql[] = "CREATE TABLE IF NOT EXISTS series(number INTEGER PRIMARY KEY, device TEXT NOT NULL, point TEXT NOT NULL,"
-                                 " unit TEXT NOT NULL, scale REAL NOT NULL, shift REAL NOT NULL, UNIQUE(device, point, unit, scale, shift))";
+                          " unit TEXT NOT NULL, scale REAL NOT NULL, shift REAL NOT NULL, UNIQUE(device, point, unit, scale, shift))";
 
 enum err spool_create(struct database *database, struct database_failure *ret_failure) {
     int64_t version = database_number(database, "PRAGMA user_version");
@@ -58,6 +58,8 @@ static void series_copy(struct database *from, struct database *to) {
         statement_bind_double(write, 6, statement_double(read, 5));
         statement_step(write);
     }
+    statement_done(read);
+    statement_done(write);
 }
 
 static void series_bind(struct statement *statement, const char *device, const struct point *point) {
@@ -90,6 +92,8 @@ static bool series_assign(struct database *database, const struct config *config
             statement_step(add);
         }
     }
+    statement_done(find);
+    statement_done(add);
     return next <= SERIES_MAX;
 }
 
@@ -107,6 +111,7 @@ static void series_read(struct database *database, struct arena *arena, struct s
             *(column == 1 ? &series->device : &series->point) = copy;
         }
     }
+    statement_done(read);
     ret_series->count = count;
     ret_series->items = items;
 }
@@ -164,6 +169,7 @@ static void uplinks_assign(struct database *database, const struct config *confi
             known[index] = used[number] = true;
         }
     }
+    statement_done(read);
     read = database_prepare(database, "SELECT uplink, lane, low, ranges FROM cursor WHERE uplink BETWEEN 0 AND 15 AND lane BETWEEN 0 AND 2");
     while (statement_step(read)) {
         struct cursor cursor = {.low = (uint64_t)statement_int(read, 2)};
@@ -177,6 +183,7 @@ static void uplinks_assign(struct database *database, const struct config *confi
             if (known[i] && spool->numbers[i] == statement_int(read, 0))
                 spool->cursors[i][statement_int(read, 1)] = cursor;
     }
+    statement_done(read);
     for (unsigned number = 0; number < UPLINKS_MAX; number++)
         if (gone[number]) {
             char sql[128];
@@ -201,19 +208,22 @@ static void uplinks_assign(struct database *database, const struct config *confi
             spool->dirty[i][lane] = true;
         }
     }
+    statement_done(add);
 }
 
 static void meta_write(struct database *database, const struct config *config, uint64_t next_seq, struct store_image *image) {
     struct statement *read = database_prepare(database, "SELECT value FROM meta WHERE key = 'configuration'");
     if (statement_step(read))
         image->configuration_changed = strcmp(statement_text(read, 0), config->hash) != 0;
-    statement_reset(read);
+    statement_done(read);
     struct statement *put = database_prepare(database, "INSERT OR REPLACE INTO meta VALUES('configuration', ?)");
     statement_bind_text(put, 1, config->hash);
     statement_step(put);
+    statement_done(put);
     put = database_prepare(database, "INSERT OR REPLACE INTO meta VALUES('next_seq', ?)");
     statement_bind_int(put, 1, (int64_t)next_seq);
     statement_step(put);
+    statement_done(put);
     database_run(database, "INSERT INTO meta VALUES('starts', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1");
 }
 
@@ -230,7 +240,7 @@ static void alarms_read(struct database *database, struct arena *arena, struct s
         alarm->bytes = (const uint8_t *)arena_text(arena, body ? (const char *)body : "", alarm->size);
         image->alarms_count = i + 1;
     }
-    statement_reset(read);
+    statement_done(read);
     image->alarms = alarms;
 }
 
@@ -253,8 +263,17 @@ static void spool_prepare(struct spool *spool) {
     }
 }
 
+/* The quota is for entries; names and alarm records, which are small and bounded by the configuration, come on top. */
+static int64_t pages_allowed(const struct config *config, const struct store_image *image) {
+    int64_t entries = (int64_t)(config->store.spool_bytes_max / DATABASE_PAGE_SIZE);
+    int64_t records = (int64_t)image->alarms_count + config->alarms_count;
+    int64_t others = ((int64_t)image->series.count * 256 + records * 512) / DATABASE_PAGE_SIZE;
+    return (entries > SPOOL_PAGES_MIN ? entries : SPOOL_PAGES_MIN) + others;
+}
+
 enum err spool_load(struct database *database, struct database *history, const struct config *config, struct arena *arena,
-                    struct store_image *ret_image, struct spool *ret_spool, struct database_failure *ret_failure) {
+                    struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed, struct database_failure *ret_failure) {
+    *ret_failed = database;
     *ret_spool = (struct spool){.database = database, .uplinks_count = config->uplinks_count};
     *ret_image = (struct store_image){.next_seq = 1};
     uint32_t *of_point = arena_take(arena, config->points_count ? config->points_count : 1, sizeof(*of_point));
@@ -269,6 +288,13 @@ enum err spool_load(struct database *database, struct database *history, const s
         snprintf(ret_failure->text, sizeof(ret_failure->text), "more than %d series were ever recorded", SERIES_MAX);
         err = ret_failure->err = ERR_FULL;
     }
+    struct database_failure history_failure;
+    if (err != ERR_OK) {
+        database_clear(history, &history_failure);
+        return err;
+    }
+    *ret_failed = history;
+    err = database_clear(history, ret_failure); /* its names could not be read */
     if (err != ERR_OK)
         return err;
     database_begin(history);
@@ -276,14 +302,14 @@ enum err spool_load(struct database *database, struct database *history, const s
     err = database_end(history, ret_failure);
     if (err != ERR_OK)
         return err;
+    *ret_failed = database;
     series_read(database, arena, &ret_image->series);
     ret_image->series.of_point = of_point;
     alarms_read(database, arena, ret_image);
     spool_prepare(ret_spool);
-    int64_t pages = (int64_t)(config->store.spool_bytes_max / DATABASE_PAGE_SIZE);
-    ret_spool->pages_max = pages > SPOOL_PAGES_MIN ? pages : SPOOL_PAGES_MIN;
+    ret_spool->pages_max = pages_allowed(config, ret_image);
     char sql[64];
-    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)ret_spool->pages_max);
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)ret_spool->pages_max + SPOOL_PAGES_SPARE);
     database_run(database, sql);
     err = database_clear(database, ret_failure);
     if (err == ERR_OK)

@@ -206,6 +206,13 @@ void queue_take_cursors(struct store_queue *queue, struct cursor cursors[UPLINKS
     pthread_mutex_unlock(&queue->mutex);
 }
 
+uint64_t queue_dropped(struct store_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t dropped = queue->batches_dropped;
+    pthread_mutex_unlock(&queue->mutex);
+    return dropped;
+}
+
 void queue_cursors_again(struct store_queue *queue) {
     pthread_mutex_lock(&queue->mutex);
     if (queue->cursors_due_us == NOW_NEVER && !queue->stopping) /* at the end one try must do */

@@ -84,6 +84,7 @@ enum work queue_wait(struct store_queue *queue, int64_t until_us, struct run **r
 void queue_run_done(struct store_queue *queue, enum lane lane);
 /* Copies the cursors that moved since the last call, and marks them in `dirty`. */
 void queue_take_cursors(struct store_queue *queue, struct cursor cursors[UPLINKS_MAX][LANES_COUNT], bool dirty[UPLINKS_MAX][LANES_COUNT]);
+uint64_t queue_dropped(struct store_queue *queue); /* history batches, since the start */
 /* For a commit that failed: due again after CURSOR_DELAY_US. */
 void queue_cursors_again(struct store_queue *queue);
 

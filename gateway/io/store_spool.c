@@ -14,9 +14,9 @@
 
 #include "base/check.h"
 
-#define ROOM_PAGES 32         /* beside the run: tree pages, cursors, alarm records */
-#define EVICTIONS_MAX 256     /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
-#define DELETIONS_MAX 256     /* likewise for delivered runs */
+#define ROOM_PAGES 32     /* beside the run: tree pages, cursors, alarm records */
+#define EVICTIONS_MAX 256 /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
+#define DELETIONS_MAX 256 /* likewise for delivered runs */
 
 static bool delivered(const struct spool *spool, enum lane lane, uint64_t last_seq, int64_t mask) {
     for (unsigned i = 0; i < spool->uplinks_count; i++)
@@ -88,8 +88,7 @@ static void run_remove(struct spool *spool, enum lane lane, int64_t first_seq) {
 static void delivered_remove(struct spool *spool, enum lane lane) {
     for (unsigned i = 0; i < DELETIONS_MAX && statement_step(spool->oldest[lane]); i++) {
         int64_t first_seq = statement_int(spool->oldest[lane], 0);
-        bool superfluous =
-            delivered(spool, lane, (uint64_t)statement_int(spool->oldest[lane], 1), statement_int(spool->oldest[lane], 2));
+        bool superfluous = delivered(spool, lane, (uint64_t)statement_int(spool->oldest[lane], 1), statement_int(spool->oldest[lane], 2));
         statement_reset(spool->oldest[lane]);
         if (!superfluous)
             return;
@@ -140,7 +139,7 @@ static void run_write(struct spool *spool, const struct run *run, struct spool_e
     if (!count)
         return;
     if (delivered(spool, run->lane, run->last_seq, mask)) {
-        if (!spool->uplinks_count)
+        if (!mask || !spool->uplinks_count)
             next_seq_write(spool, run->last_seq + 1); /* no cursor will tell */
         return;
     }
@@ -176,7 +175,7 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
     database_begin(spool->database);
     cursors_write(spool);
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-        bool moved = false;
+        bool moved = !run; /* without a run there is time to look at all */
         for (unsigned i = 0; i < spool->uplinks_count; i++)
             moved |= spool->dirty[i][lane];
         if (moved)

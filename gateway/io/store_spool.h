@@ -8,9 +8,10 @@
 #include "gateway/io/store_database.h"
 #include "gateway/io/store_queue.h"
 
-#define SPOOL_VERSION 1     /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
-#define SPOOL_PAGES_MIN 256 /* 1 MiB: below that not even the tables and one run have room */
-#define SERIES_MAX (1 << 20) /* what a chunk's id has room for */
+#define SPOOL_VERSION 1        /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
+#define SPOOL_PAGES_MIN 256    /* 1 MiB: below that not even the tables and one run have room */
+#define SPOOL_PAGES_SPARE 1024 /* what SQLite itself allows beyond the quota, so that a cursor or alarm record always has room */
+#define SERIES_MAX (1 << 20)   /* what a chunk's id has room for */
 
 struct spool_evicted {
     uint64_t from, to, count; /* undelivered entries; count 0 for none */
@@ -34,9 +35,10 @@ extern const char series_sql[]; /* the table of series, the same in both files *
 /* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
 NODISCARD enum err spool_create(struct database *database, struct database_failure *ret_failure);
 /* Assigns numbers, reads everything known at start, and prepares *ret_spool. `history` gets the names of all series too, and
- * gives them back when the spool is new. */
+ * gives them back when the spool is new. On failure *ret_failed is the file to blame. */
 NODISCARD enum err spool_load(struct database *database, struct database *history, const struct config *config, struct arena *arena,
-                              struct store_image *ret_image, struct spool *ret_spool, struct database_failure *ret_failure);
+                              struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed,
+                              struct database_failure *ret_failure);
 
 /* One commit: cursors that moved, the run with its alarm records (NULL: cursors only), and what became superfluous deleted. */
 NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure);
