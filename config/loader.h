@@ -23,7 +23,7 @@ struct loader_alarm {
     const struct source *source; /* where it can be complained about: NULL for one from a profile */
     const struct node *node;
     bool removed;
-    uint32_t index; /* after the removed ones are gone */
+    uint32_t index; /* once the removed ones are gone */
 };
 
 struct loader {

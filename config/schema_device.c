@@ -2,10 +2,10 @@
 /* The table of keys, second part: what a device consists of, in a profile or inline. See schema_table.c. */
 #include "config/schema_rows.h"
 
-static const struct schema_key integer_item = {.name = "number", .type = SCHEMA_INTEGER};
-static const struct schema_key real_item = {.name = "number", .type = SCHEMA_REAL};
-static const struct schema_key bit_item = {.name = "bit", .type = SCHEMA_INTEGER, .max = 64};
-static const struct schema_key of_item = {.name = "count", .type = SCHEMA_INTEGER, .min = 1, .max = 32};
+static const struct schema_key integer_item = {.name = "error_values", .type = SCHEMA_INTEGER};
+static const struct schema_key real_item = {.name = "range", .type = SCHEMA_REAL};
+static const struct schema_key bit_item = {.name = "bits", .type = SCHEMA_INTEGER, .max = 64};
+static const struct schema_key of_item = {.name = "of", .type = SCHEMA_INTEGER, .min = 1, .max = 32};
 static const struct schema_key label_item = {.name = "label", .type = SCHEMA_TEXT, .max = VALUE_TEXT_SIZE - 1};
 static const struct schema_key code_item = {.name = "code", .type = SCHEMA_INTEGER, .max = 65535};
 static const struct schema_key any_item = {.name = "vector", .type = SCHEMA_ANY};

@@ -149,7 +149,6 @@ static void say_duration(struct text *text, const struct schema_key *key, const 
 }
 
 static void say_number(struct text *text, const struct schema_key *key, const struct node *node) {
-    uint64_t whole;
     if (key->words) {
         text_add(text, "one of ");
         add_words(text, key->words);
@@ -159,7 +158,7 @@ static void say_number(struct text *text, const struct schema_key *key, const st
     }
     if (node->quoted)
         text_add(text, ", without quotes");
-    else if (node->text[0] == '0' && text_read_u64(node->text, &whole))
+    else if (node->text[0] == '0' && node->text[1] >= '0' && node->text[1] <= '9')
         text_add(text, ", without a leading zero (0x begins a hexadecimal number)");
 }
 
@@ -185,7 +184,7 @@ static void say_expected(struct text *text, const struct schema_key *key, const 
         text_add(text, "a name, or two names joined by '/'");
         break;
     case SCHEMA_BOOL:
-        text_add(text, "true or false");
+        text_add(text, node->quoted ? "true or false, without quotes" : "true or false");
         break;
     case SCHEMA_DURATION:
         say_duration(text, key, node->text);
@@ -227,8 +226,8 @@ bool schema_scalar_ok(const struct schema_key *key, const struct node *node, cha
 
 void nearest_init(struct nearest *nearest, const char *wanted) {
     size_t length = strlen(wanted);
-    *nearest = (struct nearest){.wanted = wanted, .distance = length < 4 ? 1 : length < 8 ? 2 : 3};
-    nearest->distance++; /* the first to be nearer than this is the best so far */
+    /* One more than the most edits that still count as the same word; at least one character must stay. */
+    *nearest = (struct nearest){.wanted = wanted, .distance = length < 2 ? 0 : length < 4 ? 2 : length < 8 ? 3 : 4};
 }
 
 void nearest_try(struct nearest *nearest, const char *name) {

@@ -4,7 +4,7 @@
  * the order of its C enumeration. The second part, points, alarms and profiles, is schema_device.c. */
 #include "config/schema_rows.h"
 
-static const struct schema_key day_item = {.name = "day", .type = SCHEMA_ENUM, .words = "mon|tue|wed|thu|fri|sat|sun"};
+static const struct schema_key day_item = {.name = "closed", .type = SCHEMA_ENUM, .words = "mon|tue|wed|thu|fri|sat|sun"};
 static const struct schema_key period_item = {.name = "period", .type = SCHEMA_DURATION, .min = 10, .max = DAY_MS};
 
 static const struct schema_key gateway_keys[] = {

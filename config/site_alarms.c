@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of alarms: device after device those of its profile and its communication alarm, then the site's own. A site's key
- * with a '/' names one that exists already and changes or removes it. Removed ones are taken out at the end, so that indices
- * mean the same everywhere once load_alarms has returned. Then actions, which refer to alarms. */
+ * with a '/' names one that exists already and changes or removes it. Then actions, which refer to alarms. Removed alarms are
+ * taken out when all references are known, at the end of load_actions; before that an index is a place in the whole list. */
 #include <stdio.h>
 #include <string.h>
 
@@ -145,6 +145,8 @@ static void take_out_removed(struct loader *loader) {
         if (!loader->alarms_more[i].removed)
             loader->alarms[kept++] = loader->alarms[i];
     }
+    for (uint16_t i = 0; i < loader->config->actions_count; i++)
+        loader->actions[i].alarm = (uint16_t)loader->alarms_more[loader->actions[i].alarm].index;
     loader->config->alarms = loader->alarms;
     loader->config->alarms_count = (uint16_t)kept;
 }
@@ -175,7 +177,6 @@ void load_alarms(struct loader *loader) {
         else
             read_new(loader, node);
     }
-    take_out_removed(loader);
 }
 
 /* "device/alarm" or the name of one of the site's own. */
@@ -242,13 +243,14 @@ void load_actions(struct loader *loader) {
         uint32_t alarm;
         if (node->kind != NODE_MAP || !read_action(loader, node, action, &alarm))
             continue;
-        action->alarm = (uint16_t)loader->alarms_more[alarm].index;
+        action->alarm = (uint16_t)alarm;
         uint16_t watched = loader->alarms[action->alarm].point, device = loader->alarms[action->alarm].device;
         if (watched != CONFIG_NONE)
             loader->devices_more[device].points[watched].feeds_action = true;
         loader->config->actions_count++;
     }
     loader->config->actions = loader->actions;
+    take_out_removed(loader);
 }
 
 static void default_texts(const struct loader *loader, struct config_alarm *alarm) {

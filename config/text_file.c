@@ -138,7 +138,8 @@ static bool is_clean(struct source *source, const char *bytes, size_t size) {
         bool first_nul = nul < utf8;
         place_of(bytes, first_nul ? nul : utf8, &line, &column);
         tell(source, line, column,
-             first_nul ? "a zero byte stands here: this is no text file" : "what stands here is not UTF-8: save the file with the encoding UTF-8");
+             first_nul ? "a zero byte stands here: this is no text file"
+                       : "what stands here is not UTF-8: save the file with the encoding UTF-8 (or is it no text file?)");
         return false;
     }
     size_t control = first_control(bytes, size);
