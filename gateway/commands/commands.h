@@ -4,6 +4,7 @@
 #ifndef YANHUO_COMMANDS_H
 #define YANHUO_COMMANDS_H
 
+int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_schema(int argc, char **argv);

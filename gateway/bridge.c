@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A TCP bus answers on the loop itself and is stepped at once, unless a step is under way; everything else comes through the
+ * inbox, so that steps never nest. */
+#include "gateway/bridge.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "gateway/io/log.h"
+#include "gateway/io/notify.h"
+
+enum message { MESSAGE_POLLED, MESSAGE_WRITTEN, MESSAGE_TRACED, MESSAGE_STORED, MESSAGE_ROWS, MESSAGE_LINK_UP, MESSAGE_LINK_DOWN, MESSAGE_ACKED, MESSAGE_RECEIVED };
+
+struct message_received { /* the topic with its end mark follows, then the payload */
+    uint16_t uplink;
+    bool retained;
+    uint32_t topic_size;
+};
+
+/* ---- effects ---- */
+
+static void carry_out_write(struct bridge *bridge, const struct effect *effect) {
+    struct bridge_bus *bus = &bridge->buses[effect->write.bus];
+    enum err err = ERR_DISCONNECTED;
+    if (bus->rtu)
+        err = bus_rtu_write(bus->rtu, &effect->write.command);
+    else if (bus->tcp)
+        err = bus_tcp_write(bus->tcp, &effect->write.command);
+    if (err == ERR_OK)
+        return;
+    struct written failed = {.id = effect->write.command.id,
+                             .bus = effect->write.bus,
+                             .device = effect->write.command.device,
+                             .point = effect->write.command.point,
+                             .status = BUS_DISCONNECTED};
+    now_read(&failed.now);
+    inbox_post(bridge->inbox, MESSAGE_WRITTEN, &failed, sizeof(failed), NULL, 0);
+}
+
+static void carry_out_release(struct bridge *bridge, uint16_t index) {
+    if (bridge->buses[index].rtu)
+        bus_rtu_release(bridge->buses[index].rtu);
+    else if (bridge->buses[index].tcp)
+        bus_tcp_release(bridge->buses[index].tcp);
+}
+
+static void carry_out_notify(const struct effect *effect) {
+    switch (effect->notify.kind) {
+    case NOTIFY_READY:
+        notify_ready();
+        return;
+    case NOTIFY_STATUS:
+        notify_status(effect->notify.status);
+        return;
+    case NOTIFY_STOPPING:
+        notify_stopping();
+        return;
+    }
+}
+
+static void carry_out(struct bridge *bridge, const struct effect *effect) {
+    switch (effect->kind) {
+    case EFFECT_WRITE:
+        carry_out_write(bridge, effect);
+        return;
+    case EFFECT_RELEASE:
+        carry_out_release(bridge, effect->release.bus);
+        return;
+    case EFFECT_STORE:
+        store_submit(bridge->store, effect->store.lane, effect->store.first_seq, effect->store.last_seq, effect->store.bytes, effect->store.size,
+                     effect->store.alarms, effect->store.alarms_count);
+        return;
+    case EFFECT_HISTORY:
+        store_history(bridge->store, effect->history.at_ms, effect->history.bytes, effect->history.size);
+        return;
+    case EFFECT_CURSOR:
+        store_cursor(bridge->store, effect->cursor.uplink, effect->cursor.lane, effect->cursor.cursor);
+        return;
+    case EFFECT_QUERY:
+        store_query(bridge->store, effect->query.uplink, effect->query.lane, effect->query.after_seq, effect->query.through_seq);
+        return;
+    case EFFECT_CONNECT:
+        mqtt_connect(bridge->mqtt, effect->link.uplink);
+        return;
+    case EFFECT_DISCONNECT:
+        mqtt_disconnect(bridge->mqtt, effect->link.uplink);
+        return;
+    case EFFECT_SEND:
+        mqtt_send(bridge->mqtt, effect->send.uplink, effect->send.slot, effect->send.topic, effect->send.payload, effect->send.size, effect->send.qos,
+                  effect->send.retain);
+        return;
+    case EFFECT_NOTIFY:
+        carry_out_notify(effect);
+        return;
+    case EFFECT_STOPPED:
+        loop_stop(bridge->loop);
+        return;
+    }
+}
+
+static void drain_trace(struct trace *trace) {
+    const struct trace_line *line;
+    while (trace_take(trace, &line))
+        log_line(line);
+}
+
+void bridge_step(struct bridge *bridge, struct event *event) {
+    now_read(&event->now);
+    bridge->stepping = true;
+    engine_step(bridge->engine, event, &bridge->effects);
+    for (unsigned i = 0; i < bridge->effects.count; i++)
+        carry_out(bridge, &bridge->effects.items[i]);
+    bridge->stepping = false;
+    drain_trace(&bridge->trace);
+    loop_set_deadline(bridge->loop, engine_next_wake(bridge->engine));
+}
+
+/* ---- from the inbox to events ---- */
+
+static void take_link_message(struct bridge *bridge, uint32_t kind, const void *message, struct event *event) {
+    if (kind == MESSAGE_LINK_UP) {
+        const struct mqtt_link_up *up = message;
+        event->kind = EVENT_LINK_UP;
+        event->link_up.uplink = up->uplink;
+        event->link_up.receive_max = up->receive_max;
+        event->link_up.version = up->version;
+    } else if (kind == MESSAGE_LINK_DOWN) {
+        const struct mqtt_link_down *down = message;
+        event->kind = EVENT_LINK_DOWN;
+        event->link_down.uplink = down->uplink;
+        event->link_down.reason = down->reason;
+        event->link_down.code = down->code;
+        event->link_down.text = down->text;
+    } else if (kind == MESSAGE_ACKED) {
+        const struct mqtt_acked *acked = message;
+        event->kind = EVENT_ACKED;
+        event->acked.uplink = acked->uplink;
+        event->acked.slot = acked->slot;
+        event->acked.result = acked->result;
+        event->acked.code = acked->code;
+    }
+    bridge_step(bridge, event);
+}
+
+static void take_store_message(struct bridge *bridge, uint32_t kind, const void *message, struct event *event) {
+    if (kind == MESSAGE_STORED) {
+        const struct store_stored *stored = message;
+        event->kind = EVENT_STORED;
+        event->stored.lane = stored->lane;
+        event->stored.err = stored->err;
+        event->stored.last_seq = stored->last_seq;
+        event->stored.evicted_lane = stored->evicted_lane;
+        event->stored.evicted_from = stored->evicted_from;
+        event->stored.evicted_to = stored->evicted_to;
+        event->stored.evicted_count = stored->evicted_count;
+    } else {
+        const struct store_rows *rows = message;
+        event->kind = EVENT_ROWS;
+        event->rows.uplink = rows->uplink;
+        event->rows.lane = rows->lane;
+        event->rows.err = rows->err;
+        event->rows.bytes = rows->bytes;
+        event->rows.size = rows->size;
+        event->rows.after_seq = rows->after_seq;
+        event->rows.through_seq = rows->through_seq;
+    }
+    bridge_step(bridge, event);
+}
+
+static void take_received(struct bridge *bridge, const void *message, size_t size, struct event *event) {
+    const struct message_received *received = message;
+    const char *topic = (const char *)(received + 1);
+    event->kind = EVENT_RECEIVED;
+    event->received.uplink = received->uplink;
+    event->received.retained = received->retained;
+    event->received.topic = topic;
+    event->received.payload = (const uint8_t *)topic + received->topic_size;
+    event->received.size = size - sizeof(*received) - received->topic_size;
+    bridge_step(bridge, event);
+}
+
+static void take_message(void *context, uint32_t kind, const void *message, size_t size) {
+    struct bridge *bridge = context;
+    struct event event = {.kind = EVENT_TICK};
+    switch ((enum message)kind) {
+    case MESSAGE_POLLED:
+        event.kind = EVENT_POLLED;
+        event.polled = message;
+        bridge_step(bridge, &event);
+        return;
+    case MESSAGE_WRITTEN:
+        event.kind = EVENT_WRITTEN;
+        event.written = message;
+        bridge_step(bridge, &event);
+        return;
+    case MESSAGE_TRACED:
+        log_line(message);
+        return;
+    case MESSAGE_STORED:
+    case MESSAGE_ROWS:
+        take_store_message(bridge, kind, message, &event);
+        return;
+    case MESSAGE_LINK_UP:
+    case MESSAGE_LINK_DOWN:
+    case MESSAGE_ACKED:
+        take_link_message(bridge, kind, message, &event);
+        return;
+    case MESSAGE_RECEIVED:
+        take_received(bridge, message, size, &event);
+        return;
+    }
+}
+
+/* ---- sinks: whatever thread, post and return ---- */
+
+static void sink_polled(void *context, const struct polled *polled) {
+    struct bridge_bus *bus = context;
+    struct bridge *bridge = bus->bridge;
+    if (bus->tcp && !bridge->stepping) { /* on the loop already: no hop */
+        struct event event = {.kind = EVENT_POLLED, .polled = polled};
+        if (!bridge->stopping)
+            bridge_step(bridge, &event);
+        return;
+    }
+    inbox_post(bridge->inbox, MESSAGE_POLLED, polled, offsetof(struct polled, readings), polled->readings, polled->count * sizeof(polled->readings[0]));
+}
+
+static void sink_written(void *context, const struct written *written) {
+    inbox_post(((struct bridge_bus *)context)->bridge->inbox, MESSAGE_WRITTEN, written, sizeof(*written), NULL, 0);
+}
+
+static void sink_bus_traced(void *context, const struct trace_line *line) {
+    inbox_post(((struct bridge_bus *)context)->bridge->inbox, MESSAGE_TRACED, line, sizeof(*line), NULL, 0);
+}
+
+static void sink_traced(void *context, const struct trace_line *line) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_TRACED, line, sizeof(*line), NULL, 0);
+}
+
+static void sink_stored(void *context, const struct store_stored *stored) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_STORED, stored, sizeof(*stored), NULL, 0);
+}
+
+static void sink_rows(void *context, const struct store_rows *rows) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_ROWS, rows, sizeof(*rows), NULL, 0);
+}
+
+static void sink_link_up(void *context, const struct mqtt_link_up *up) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_LINK_UP, up, sizeof(*up), NULL, 0);
+}
+
+static void sink_link_down(void *context, const struct mqtt_link_down *down) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_LINK_DOWN, down, sizeof(*down), NULL, 0);
+}
+
+static void sink_acked(void *context, const struct mqtt_acked *acked) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_ACKED, acked, sizeof(*acked), NULL, 0);
+}
+
+static void sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {
+    uint8_t head[sizeof(struct message_received) + TOPIC_SIZE];
+    size_t topic_size = strlen(topic) + 1;
+    if (topic_size > TOPIC_SIZE || size > PAYLOAD_SIZE)
+        return; /* no command is so large */
+    struct message_received received = {.uplink = uplink, .retained = retained, .topic_size = (uint32_t)topic_size};
+    memcpy(head, &received, sizeof(received));
+    memcpy(head + sizeof(received), topic, topic_size);
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_RECEIVED, head, sizeof(received) + topic_size, payload, size);
+}
+
+void bridge_drain(struct bridge *bridge) {
+    inbox_drain(bridge->inbox, take_message, bridge);
+}
+
+struct bus_sink bridge_bus_sink(struct bridge_bus *bus) {
+    return (struct bus_sink){.context = bus, .polled = sink_polled, .written = sink_written, .traced = sink_bus_traced};
+}
+
+struct store_sink bridge_store_sink(struct bridge *bridge) {
+    return (struct store_sink){.context = bridge, .stored = sink_stored, .rows = sink_rows, .traced = sink_traced};
+}
+
+struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {
+    return (struct mqtt_sink){
+        .context = bridge, .link_up = sink_link_up, .link_down = sink_link_down, .acked = sink_acked, .received = sink_received};
+}

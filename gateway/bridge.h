@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bridge between the pure half and the shells: what threads report becomes events, what the engine wants is carried out.
+ *
+ *   line threads ----.                                   .--> buses (writes, releases)
+ *   TCP buses -------+--> inbox --> event --> engine --> effects --> store, mqtt, service manager
+ *   store, mqtt -----'                (one step)         '--> the loop's next deadline
+ *
+ * Owner: run.c, which builds it. The sinks run on any thread and only post; everything else runs on the loop thread. */
+#ifndef YANHUO_BRIDGE_H
+#define YANHUO_BRIDGE_H
+
+#include "gateway/engine.h"
+#include "gateway/io/inbox.h"
+#include "gateway/io/loop.h"
+#include "gateway/io/mqtt.h"
+#include "gateway/io/store.h"
+#include "sensors/bus_rtu.h"
+#include "sensors/bus_tcp.h"
+
+struct bridge_bus { /* the context of a bus's sink; one of rtu and tcp */
+    struct bridge *bridge;
+    struct bus_rtu *rtu;
+    struct bus_tcp *tcp;
+    struct trace trace;
+};
+
+struct bridge {
+    struct trace trace; /* the engine's */
+    struct engine *engine;
+    struct effects effects;
+    struct store *store;
+    struct mqtt *mqtt;
+    struct loop *loop;
+    struct inbox *inbox;
+    struct bridge_bus *buses; /* as configured */
+    bool stepping, stopping;
+};
+
+/* Gives the engine one event, stamped with the present time, and carries out what it wants. */
+void bridge_step(struct bridge *bridge, struct event *event);
+/* Takes everything that was posted. */
+void bridge_drain(struct bridge *bridge);
+
+/* Sinks for the shells; the context is the bridge, for buses their struct bridge_bus. */
+struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
+struct store_sink bridge_store_sink(struct bridge *bridge);
+struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the service manager is told. Without one every call does nothing. Loop thread. */
+#ifndef YANHUO_NOTIFY_H
+#define YANHUO_NOTIFY_H
+
+#include <stdint.h>
+
+void notify_ready(void);
+void notify_status(const char *status);
+void notify_stopping(void);
+void notify_watchdog(void);
+/* How long the manager waits for a sign of life; 0 when it does not watch. */
+uint64_t notify_watchdog_us(void);
+
+#endif

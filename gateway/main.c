@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: a table of subcommands, nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "gateway/commands/commands.h"
+
+struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+};
+
+static const struct subcommand subcommands[] = {
+    {"run", command_run, "run the gateway:  yanhuo run -c gateway.yaml -s STATE_DIR"},
+    {"check", command_check, "check a configuration and say what it will cost:  yanhuo check -c gateway.yaml"},
+    {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},
+    {"schema", command_schema, "a JSON Schema of the configuration, for editors"},
+    {"simulate", command_simulate, "play the devices of a configuration:  yanhuo simulate config/demo.yaml"},
+};
+
+static void usage(FILE *to) {
+    fprintf(to, "yanhuo %s - brings alarms from Modbus sensors to their subscribers\n\nusage: yanhuo COMMAND [OPTIONS]\n\n", YANHUO_VERSION);
+    for (unsigned i = 0; i < ARRAY_COUNT(subcommands); i++)
+        fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].what);
+    fprintf(to, "\n`yanhuo COMMAND --help` says more. This program supplements, and never replaces, a certified fire alarm system.\n");
+}
+
+int main(int argc, char **argv) {
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+        usage(stdout);
+        return 0;
+    }
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+        puts(YANHUO_VERSION);
+        return 0;
+    }
+    for (unsigned i = 0; argc >= 2 && i < ARRAY_COUNT(subcommands); i++)
+        if (strcmp(argv[1], subcommands[i].name) == 0)
+            return subcommands[i].run(argc - 1, argv + 1);
+    if (argc >= 2)
+        fprintf(stderr, "yanhuo: there is no command '%s'\n\n", argv[1]);
+    usage(stderr);
+    return 2;
+}

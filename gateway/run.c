@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start-up and the way down, as mirror images:
+ *   configuration, store, engine, inbox, loop, mqtt, pollers and buses   ->   buses, stop, mqtt, store, loop, inbox
+ * Open alarms are in the engine before the first poll is made. On a signal the buses end first, so that nothing new comes, then
+ * the engine seals and sends what it has, at most for STOP_US. */
+#include "gateway/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "gateway/bridge.h"
+#include "gateway/io/log.h"
+#include "gateway/io/notify.h"
+#include "gateway/uplinks/mqtt_json.h"
+
+#define BEAT_MS 1000
+#define LINE_STUCK_US 30000000 /* a line's thread that finished nothing for this long is stuck: no transaction takes so long */
+#define STOP_US 5000000        /* what could not be saved by then is not saved */
+
+struct run {
+    const struct config *config;
+    struct arena arena;
+    struct bridge bridge;
+    struct store_image image;
+    uint64_t start, seed;
+    int64_t stop_at_us;
+};
+
+/* ---- while it runs ---- */
+
+static void on_wake(void *context) {
+    struct run *run = context;
+    bridge_step(&run->bridge, &(struct event){.kind = EVENT_TICK});
+}
+
+static void on_rung(void *context) {
+    struct run *run = context;
+    bridge_drain(&run->bridge);
+}
+
+static bool lines_alive(const struct run *run) {
+    for (unsigned i = 0; i < run->config->buses_count; i++)
+        if (run->bridge.buses[i].rtu && bus_rtu_idle_us(run->bridge.buses[i].rtu) > LINE_STUCK_US)
+            return false;
+    return true;
+}
+
+/* The loop is alive, or this would not run. A stuck disk or network is no reason to restart: alarms go on without them. */
+static void on_beat(void *context) {
+    struct run *run = context;
+    if (run->bridge.stopping && now_mono_us() >= run->stop_at_us) {
+        log_text(TRACE_WARNING, "stopping took longer than %d s: leaving what is not saved", STOP_US / 1000000);
+        loop_stop(run->bridge.loop);
+        return;
+    }
+    if (lines_alive(run))
+        notify_watchdog();
+}
+
+static void close_buses(struct run *run) {
+    for (unsigned i = 0; i < run->config->buses_count; i++) {
+        bus_rtu_close(run->bridge.buses[i].rtu);
+        bus_tcp_close(run->bridge.buses[i].tcp, NULL, NULL);
+        run->bridge.buses[i].rtu = NULL;
+        run->bridge.buses[i].tcp = NULL;
+    }
+}
+
+static void on_signal(void *context) {
+    struct run *run = context;
+    if (run->bridge.stopping) {
+        loop_stop(run->bridge.loop); /* asked twice */
+        return;
+    }
+    run->stop_at_us = now_mono_us() + STOP_US;
+    notify_stopping();
+    close_buses(run);
+    bridge_drain(&run->bridge);
+    run->bridge.stopping = true;
+    bridge_step(&run->bridge, &(struct event){.kind = EVENT_STOP});
+}
+
+/* ---- start-up ---- */
+
+static enum err open_bus(struct run *run, uint16_t index) {
+    const struct config *config = run->config;
+    struct bridge_bus *bus = &run->bridge.buses[index];
+    const struct device_spec **devices = arena_take(&run->arena, config->devices_count, sizeof(*devices));
+    uint16_t count = 0;
+    for (unsigned i = 0; i < config->devices_count; i++)
+        if (config->devices[i].bus == index)
+            devices[count++] = &config->devices[i].spec;
+    if (!count)
+        return ERR_OK;
+    struct poller *poller;
+    bus->bridge = &run->bridge;
+    trace_init(&bus->trace);
+    enum err err = poller_create(&config->buses[index], devices, count, &run->arena, &bus->trace, &poller);
+    if (err != ERR_OK)
+        return err;
+    struct bus_sink sink = bridge_bus_sink(bus);
+    if (config->buses[index].kind == BUS_SERIAL)
+        return bus_rtu_open(&config->buses[index], poller, &bus->trace, &sink, &bus->rtu);
+    return bus_tcp_open(loop_uv(run->bridge.loop), &config->buses[index], poller, &bus->trace, &sink, &bus->tcp);
+}
+
+static enum err open_mqtt(struct run *run) {
+    char will[PAYLOAD_SIZE / 64], unused[TOPIC_SIZE];
+    struct text payload, topic;
+    text_init(&payload, will, sizeof(will));
+    text_init(&topic, unused, sizeof(unused));
+    struct mqtt_json json = {.config = run->config, .topic_prefix = "", .version = YANHUO_VERSION, .start = run->start};
+    struct now now;
+    now_read(&now);
+    if (!mqtt_json_status(&json, false, &now, now.wall_ms, &topic, &payload))
+        return ERR_RANGE;
+    struct mqtt_sink sink = bridge_mqtt_sink(&run->bridge);
+    return mqtt_open(run->config, getenv("CREDENTIALS_DIRECTORY"), will, &sink, &run->bridge.mqtt);
+}
+
+static enum err failed(const char *what, enum err err) {
+    if (err != ERR_OK)
+        log_text(TRACE_ERROR, "%s: %s", what, err_sentence(err));
+    return err;
+}
+
+static enum err open_all(struct run *run, const char *state_dir) {
+    struct bridge *bridge = &run->bridge;
+    struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
+    trace_init(&bridge->trace);
+    bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
+    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
+    if (err == ERR_OK)
+        err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
+    struct store_sink store_sink = bridge_store_sink(bridge);
+    if (err == ERR_OK)
+        err = failed(state_dir, store_open(state_dir, run->config, &run->arena, &store_sink, &run->image, &bridge->store));
+    if (err == ERR_OK)
+        err = failed("the uplinks cannot be had", open_mqtt(run));
+    if (err != ERR_OK)
+        return err;
+    bridge->engine = engine_create(run->config, &run->image.series, &run->arena, &bridge->trace);
+    struct event start = {.kind = EVENT_START, .start = {.start = run->start, .seed = run->seed, .image = &run->image}};
+    bridge_step(bridge, &start);
+    for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
+        err = failed(run->config->buses[i].name, open_bus(run, i));
+    return err;
+}
+
+static void close_all(struct run *run) {
+    struct bridge *bridge = &run->bridge;
+    close_buses(run);
+    if (bridge->inbox)
+        inbox_shut(bridge->inbox);
+    mqtt_close(bridge->mqtt);
+    store_close(bridge->store);
+    loop_close(bridge->loop);
+    inbox_close(bridge->inbox);
+}
+
+static uint64_t random_bits(void) {
+    uint64_t bits;
+    ssize_t got = getrandom(&bits, sizeof(bits), 0);
+    CHECK(got == sizeof(bits)); /* up to 256 bytes it never falls short */
+    return bits ? bits : 1;
+}
+
+int run_gateway(const struct config *config, const char *state_dir) {
+    struct run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return 1;
+    run->config = config;
+    run->start = random_bits();
+    run->seed = random_bits();
+    arena_init(&run->arena);
+    enum err err = open_all(run, state_dir);
+    if (err == ERR_OK)
+        loop_run(run->bridge.loop);
+    close_all(run);
+    arena_done(&run->arena);
+    free(run);
+    return err == ERR_OK ? 0 : 1;
+}
