@@ -10,6 +10,7 @@
 #include "config/schema.h"
 
 #define HOST_SIZE 256
+#define BEGINNING_MIN 3 /* letters in common that make a suggestion */
 
 static bool has_range(const struct schema_key *key) {
     return key->min != 0 || key->max != 0;
@@ -230,10 +231,18 @@ void nearest_init(struct nearest *nearest, const char *wanted) {
     *nearest = (struct nearest){.wanted = wanted, .distance = length < 2 ? 0 : length < 4 ? 2 : length < 8 ? 3 : 4};
 }
 
+/* "baudrate" and "baud", "channel" and "channel-1": one begins with the other. */
+static bool is_beginning(const char *a, const char *b) {
+    size_t length_a = strlen(a), length_b = strlen(b), length = length_a < length_b ? length_a : length_b;
+    return length >= BEGINNING_MIN && strncmp(a, b, length) == 0;
+}
+
 void nearest_try(struct nearest *nearest, const char *name) {
     if (nearest->distance == 0 || strlen(nearest->wanted) >= NAME_SIZE * 2)
         return;
     unsigned distance = text_distance(nearest->wanted, name, nearest->distance - 1);
+    if (distance > 1 && is_beginning(nearest->wanted, name))
+        distance = 1;
     if (distance < nearest->distance) {
         nearest->distance = distance;
         nearest->best = name;
