@@ -129,7 +129,8 @@ bool schema_explain(const char *path, FILE *to, FILE *complaints) {
     const struct schema_shape *shape = &schema_site;
     const struct schema_key *key = NULL;
     bool named = false; /* the next part is a name a person chose */
-    for (const char *rest = path; rest;) {
+    const char *rest = path;
+    do {
         rest = next_part(rest, part);
         if (named) {
             named = false;
@@ -147,7 +148,7 @@ bool schema_explain(const char *path, FILE *to, FILE *complaints) {
         key = found;
         shape = key->of;
         named = key->type == SCHEMA_MAP_OF || key->type == SCHEMA_NAMES;
-    }
+    } while (rest);
     fprintf(to, "%s: ", path);
     print_type(to, key);
     fprintf(to, "\n  %s\n  %s\n", key->en, key->zh ? key->zh : "");
