@@ -99,7 +99,8 @@ static bool fits(const struct schedule *schedule, int64_t now_us, int64_t cost_u
 }
 
 static void wake_at(struct schedule *schedule, int64_t now_us, int64_t at_us) {
-    schedule->wake_us = min_us(schedule->wake_us, max_us(at_us, now_us + 1));
+    CHECK(at_us > now_us); /* a step that changes nothing must not ask for itself at once */
+    schedule->wake_us = min_us(schedule->wake_us, at_us);
 }
 
 /* The first item of a heap without taking it out. */
@@ -166,7 +167,7 @@ static bool take_lower(struct schedule *schedule, int64_t now_us, struct schedul
         if (!found)
             aside[count++] = item;
     }
-    if (!found)
+    if (!found && heap_first_us(&schedule->lower) > now_us) /* otherwise more than were tried are due: after the fire job */
         wake_at(schedule, now_us, heap_first_us(&schedule->lower));
     for (uint32_t i = 0; i < count; i++)
         heap_set(&schedule->lower, aside[i], schedule->jobs[aside[i]].release_us);

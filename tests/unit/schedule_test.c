@@ -129,6 +129,16 @@ static void lower_jobs_fit_before_the_next_fire_release(void **state) {
     assert_takes(&network, 999 * MS, 1, 0);
 }
 
+/* More lower jobs are due than are tried, and none fits: the schedule sleeps until the fire job, it does not spin. */
+static void many_that_do_not_fit(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(7, 0, true);
+    add(&schedule, 0, true, SECOND, 30 * MS, SECOND);
+    for (uint32_t i = 1; i < 7; i++)
+        add(&schedule, i, false, 5 * SECOND, 100 * MS, (int64_t)i);
+    assert_waits(&schedule, 950 * MS, SECOND);
+}
+
 /* A fire period that leaves no room: the lower job and the probe still go, at most one a second. */
 static void nothing_starves(void **state) {
     (void)state;
@@ -264,6 +274,7 @@ int main(void) {
         cmocka_unit_test(missed_releases_are_skipped_and_counted),
         cmocka_unit_test(fire_goes_first_and_the_earliest_within_a_rank),
         cmocka_unit_test(lower_jobs_fit_before_the_next_fire_release),
+        cmocka_unit_test(many_that_do_not_fit),
         cmocka_unit_test(nothing_starves),
         cmocka_unit_test(probes_keep_their_budget),
         cmocka_unit_test(the_budget_never_shuts_a_device_out),
