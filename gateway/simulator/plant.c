@@ -13,7 +13,8 @@
 #define PI 3.14159265358979323846
 #define WAVE_PERIOD_US 60000000
 #define WAVE_SWING 0.02
-#define FLOAT_STEPS 32 /* to the unit: floating values that a person can read */
+#define WAVE_SWING_MAINS 0.0005 /* of the frequency of the mains */
+#define FLOAT_STEPS 32          /* to the unit: floating values that a person can read */
 #define UNITS_PER_BUS 248
 
 static struct value value_of(const struct point *point, double number) {
@@ -292,9 +293,10 @@ void plant_wave(struct plant *plant, int64_t now_us) {
             const struct plant_point *state = &plant->points[of->first_point + i];
             if (!state->waves)
                 continue;
-            double phase = (double)((of->first_point + i) % 16) / 16; /* neighbours do not swing alike */
-            struct value value = {.kind = VALUE_NUMBER, .number = state->rest * (1 + WAVE_SWING * sin(2 * PI * (turn + phase)))};
             const struct point *point = &of->spec.points[i];
+            double swing = strcmp(point->unit, "Hz") == 0 ? WAVE_SWING_MAINS : WAVE_SWING;
+            double phase = (double)((of->first_point + i) % 16) / 16; /* neighbours do not swing alike */
+            struct value value = {.kind = VALUE_NUMBER, .number = state->rest * (1 + swing * sin(2 * PI * (turn + phase)))};
             if (point->type == TYPE_F32 || point->type == TYPE_F64)
                 value.number = rint(value.number * FLOAT_STEPS) / FLOAT_STEPS;
             if (slave_set(&plant->devices[device].slave, i, &value) != ERR_OK)

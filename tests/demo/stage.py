@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stage of the demo: a private broker, the simulated field, the gateway and a subscriber, each a process of its own.
 
-Everything lives in one temporary folder and on loopback ports that were free a moment ago. Whatever happens to this program,
-nothing stays: close() ends the processes and removes the folder, and the kernel ends them should this program be killed.
+Everything lives in one temporary folder and on loopback ports that were free a moment ago. close() ends the processes and
+removes the folder; should this program be killed before, the kernel ends the processes.
 What the processes say arrives in one queue, in the order in which it was read:
     Message   the subscriber received it          Written   a device carried out a write
     Ended     a process ended by itself
 """
 import collections
-import ctypes
 import json
 import os
 import queue
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -22,7 +20,6 @@ import time
 
 GATEWAY = "demo-01"
 TOPICS = f"yanhuo/v1/{GATEWAY}/"
-PR_SET_PDEATHSIG = 1
 
 Message = collections.namedtuple("Message", "received retained topic payload")
 Written = collections.namedtuple("Written", "received point value")
@@ -37,10 +34,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def end_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def listens(port):
@@ -93,9 +86,16 @@ class Stage:
     # ---- processes ----
 
     def start(self, name, arguments, **options):
+        """In a session of its own, so that Ctrl-C reaches this program alone, which then ends the others in order."""
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            arguments = [setpriv, "--pdeathsig", "TERM", "--"] + arguments
         with open(self.path(name + ".log"), "ab") as log:
             options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **options}
-            process = subprocess.Popen(arguments, start_new_session=True, preexec_fn=end_with_parent, **options)
+            try:
+                process = subprocess.Popen(arguments, start_new_session=True, **options)
+            except OSError as error:
+                raise Trouble(f"{arguments[0]} cannot be started: {error.strerror}") from None
         self.processes[name] = process
         return process
 

@@ -226,7 +226,7 @@ class Story:
             ("探测器断线 unplugged", "30 s 内通信报警\ncommunication alarm in 30 s", self.unplugged),
             ("重新接上 plugged back", "通信恢复\ncommunication returns", self.plugged),
             ("断网 broker cut", "无网络仍断电\nrelay acts without network", self.cut),
-            ("网络恢复 broker back", "断网期间事件全部到达\nevents of the cut arrive", self.back),
+            ("网络恢复 broker back", "断网事件全部到达\nevents of the cut arrive", self.back),
             ("全部送达 all delivered", "编号无缺 no number missing\n重复可识别 duplicates known", self.complete),
         ]
         began = time.monotonic()
@@ -264,11 +264,17 @@ PLAY = [  # seconds to wait before, and what happens in the field
 def watch(stage):
     hands = sys.stdin.isatty()
     view.say(view.rule("烟火网关演示 Yanhuo Gateway demo"), view.BOLD)
-    view.say("电动自行车充电棚（RTU 总线）和餐饮后厨（Modbus TCP），订阅者收到的内容如下；Ctrl-C 结束。")
-    view.say("An e-bike shed on an RTU line and a kitchen over Modbus TCP; below is what a subscriber receives. Ctrl-C ends it.")
+    introduction = [
+        "电动自行车充电棚（RTU 总线）和餐饮后厨（Modbus TCP），订阅者收到的内容如下；Ctrl-C 结束。",
+        "An e-bike shed on an RTU line and a kitchen over Modbus TCP; below is what a subscriber receives. Ctrl-C ends it.",
+    ]
     if hands:
-        view.say("现场会自己发生一些事；也可以自己输入，例如  Things happen by themselves, or type, for example:")
-        view.say("  set smoke-1/smoke alarm   set meter-1/current 12.5   unplug smoke-2   plug smoke-2   get relay-1/channel-1", view.CYAN)
+        introduction += ["现场会自己发生一些事，也可以输入，例如：", "Things happen by themselves; you may also type, for example:"]
+    for text in introduction:
+        for line in view.wrap(text, view.columns()):
+            view.say(line)
+    for text in ("set smoke-1/smoke alarm", "set meter-1/current 12.5", "unplug smoke-2", "plug smoke-2", "get relay-1/channel-1") if hands else ():
+        view.say("  " + text, view.CYAN)
     view.say(view.rule())
     audience = raise_curtain(stage)
     typed = queue.Queue()

@@ -85,6 +85,7 @@ class View:
 
     def __init__(self):
         self.points = {}
+        self.status = None
 
     def learn(self, message):
         for point in message.payload.get("points") or []:
@@ -117,7 +118,10 @@ class View:
         say(" " * 30 + cut(text, columns() - 30), *codes)
 
     def show_status(self, message):
-        online = message.payload.get("status") == "online"
+        if message.payload.get("status") == self.status:
+            return  # a retained one, heard again after a reconnection
+        self.status = message.payload.get("status")
+        online = self.status == "online"
         self.line(message, "状态 status", "网关在线 gateway online" if online else "网关离线 gateway offline", GREEN if online else RED, BOLD)
 
     def show_readings(self, message, device):
@@ -150,8 +154,8 @@ class View:
             self.show_alarm(message)
         elif kind == "action":
             result = "已执行 done" if event.get("ok") else f"失败 failed: {event.get('why')}"
-            text = f"动作 action {event.get('action')}: {event.get('device')}/{event.get('point')} = {event.get('value'):g}, {result}"
-            self.line(message, "动作 ACTION", text + self.delay(message), CYAN, BOLD)
+            value = self.value(event.get("device"), {"point": event.get("point"), "v": int(event.get("value") or 0)})
+            self.line(message, "动作 ACTION", f"{event.get('device')}/{event.get('point')} {value}  {result}{self.delay(message)}", CYAN, BOLD)
         elif kind == "gap":
             self.line(message, "缺口 GAP", f"{event.get('count')} 条未送达 lost in lane {event.get('lane')}: {event.get('why')}", RED, BOLD)
         elif kind == "clock":
@@ -170,7 +174,8 @@ class View:
         place = event.get("place") or {}
         where = " · ".join(part for part in (place.get("name"), event.get("location"), place.get("phone")) if part)
         if active and where:
-            self.more(where)
+            for line in wrap(where, columns() - 30):
+                self.more(line)
 
     @staticmethod
     def reason(event):
