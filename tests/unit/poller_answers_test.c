@@ -312,7 +312,7 @@ static void random_lives(void **state) {
             for (unsigned i = 0; i < points; i++)
                 writable(d, (enum point_read)(1 + prng_below(&prng, 4)), (uint16_t)prng_below(&prng, 60));
             for (unsigned i = 0; i <= points; i++) {
-                plant.points[d][i].every_ms = (uint32_t)(1000 + 500 * prng_below(&prng, 10));
+                plant.points[d][i].every_ms = (uint32_t)(200 + 400 * prng_below(&prng, 10));
                 plant.points[d][i].class = prng_below(&prng, 4) ? CLASS_ELECTRICAL : CLASS_FIRE;
                 plant.points[d][i].feeds_action = prng_below(&prng, 6) == 0;
             }
@@ -321,8 +321,8 @@ static void random_lives(void **state) {
             plant.specs[d].setup_count = (uint16_t)prng_below(&prng, 3);
         }
         plant_begin(&plant, devices_count);
-        for (int round = 0; round < 40; round++) {
-            plant_run(&plant, plant.now_us + (int64_t)prng_below(&prng, 800) * MS);
+        for (int round = 0; round < 100; round++) {
+            plant_run(&plant, plant.now_us + (int64_t)prng_below(&prng, 1500) * MS);
             shake(&prng, devices_count);
             plant.story[0] = '\0';
         }
