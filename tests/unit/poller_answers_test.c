@@ -6,54 +6,54 @@
 
 #include "base/check.h"
 #include "base/prng.h"
-#include "poller_plant.h"
+#include "poller_rig.h"
 
 #include <cmocka.h>
 
 #define START (100 * SECOND)
 
-static struct plant plant;
+static struct rig rig;
 
 static struct point *writable(uint16_t device, enum point_read read, uint16_t address) {
-    struct point *point = plant_point(&plant, device, read, address);
+    struct point *point = rig_point(&rig, device, read, address);
     point->writable = true;
     return point;
 }
 
 static void writes_go_before_all_reads(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 4);
+    rig_init(&rig, BUS_SERIAL, 4);
     for (uint16_t d = 0; d < 4; d++) {
-        plant.points[d][0].every_ms = 10; /* everything is always due */
-        plant.points[d][0].class = CLASS_FIRE;
+        rig.points[d][0].every_ms = 10; /* everything is always due */
+        rig.points[d][0].class = CLASS_FIRE;
     }
     writable(2, READ_COIL, 6);
-    plant_begin(&plant, 4);
-    plant_run(&plant, START + SECOND);
-    while (plant.answer_at_us == NOW_NEVER)
-        plant_advance(&plant, START + 2 * SECOND);
-    plant_write(&plant, 2, 1, 1, 41); /* while a read is under way */
-    plant_write(&plant, 2, 1, 0, 42);
-    assert_false(plant.effects.has_request);
-    plant_advance(&plant, START + 2 * SECOND);
-    assert_true(plant.effects.has_polled && plant.effects.has_request);
-    assert_int_equal(plant.request.unit_id, 3);
-    assert_memory_equal(plant.request.pdu.bytes, "\x05\x00\x06\xFF\x00", 5);
-    plant_advance(&plant, START + 2 * SECOND);
-    assert_true(plant.effects.has_written && plant.effects.written.ok);
-    assert_int_equal(plant.effects.written.id, 41);
-    assert_int_equal(plant.effects.written.device, 2);
-    assert_int_equal(plant.effects.written.point, 1);
-    assert_memory_equal(plant.request.pdu.bytes, "\x05\x00\x06\x00\x00", 5); /* in the order they came */
-    plant_advance(&plant, START + 2 * SECOND);
-    assert_int_equal(plant.effects.written.id, 42);
-    assert_int_equal(poller_counters(plant.poller)->writes, 2);
-    plant_done(&plant);
+    rig_begin(&rig, 4);
+    rig_run(&rig, START + SECOND);
+    while (rig.answer_at_us == NOW_NEVER)
+        rig_advance(&rig, START + 2 * SECOND);
+    rig_write(&rig, 2, 1, 1, 41); /* while a read is under way */
+    rig_write(&rig, 2, 1, 0, 42);
+    assert_false(rig.effects.has_request);
+    rig_advance(&rig, START + 2 * SECOND);
+    assert_true(rig.effects.has_polled && rig.effects.has_request);
+    assert_int_equal(rig.request.unit_id, 3);
+    assert_memory_equal(rig.request.pdu.bytes, "\x05\x00\x06\xFF\x00", 5);
+    rig_advance(&rig, START + 2 * SECOND);
+    assert_true(rig.effects.has_written && rig.effects.written.ok);
+    assert_int_equal(rig.effects.written.id, 41);
+    assert_int_equal(rig.effects.written.device, 2);
+    assert_int_equal(rig.effects.written.point, 1);
+    assert_memory_equal(rig.request.pdu.bytes, "\x05\x00\x06\x00\x00", 5); /* in the order they came */
+    rig_advance(&rig, START + 2 * SECOND);
+    assert_int_equal(rig.effects.written.id, 42);
+    assert_int_equal(poller_counters(rig.poller)->writes, 2);
+    rig_done(&rig);
 }
 
 static void what_is_written(void **state) {
     (void)state;
-    plant_init(&plant, BUS_TCP, 1);
+    rig_init(&rig, BUS_TCP, 1);
     struct point *own = writable(0, READ_COIL, 1); /* a dialect of its own */
     own->write_on = 0x0100;
     own->write_off = 0x0200;
@@ -64,7 +64,7 @@ static void what_is_written(void **state) {
     struct point *wide = writable(0, READ_HOLDING, 8);
     wide->type = TYPE_F32;
     wide->registers = 2;
-    plant_begin(&plant, 1);
+    rig_begin(&rig, 1);
     static const struct {
         uint16_t point;
         double value;
@@ -80,143 +80,143 @@ static void what_is_written(void **state) {
         {4, 0.5, 10, "\x10\x00\x08\x00\x02\x04\x3F\x00\x00\x00"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        while (plant.answer_at_us != NOW_NEVER)
-            plant_advance(&plant, NOW_NEVER - 1);
-        plant_write(&plant, 0, cases[i].point, cases[i].value, (uint32_t)i);
-        assert_true(plant.effects.has_request);
-        assert_int_equal(plant.request.pdu.size, cases[i].size);
-        assert_memory_equal(plant.request.pdu.bytes, cases[i].bytes, cases[i].size);
-        plant_advance(&plant, NOW_NEVER - 1);
-        assert_true(plant.effects.has_written && plant.effects.written.ok);
+        while (rig.answer_at_us != NOW_NEVER)
+            rig_advance(&rig, NOW_NEVER - 1);
+        rig_write(&rig, 0, cases[i].point, cases[i].value, (uint32_t)i);
+        assert_true(rig.effects.has_request);
+        assert_int_equal(rig.request.pdu.size, cases[i].size);
+        assert_memory_equal(rig.request.pdu.bytes, cases[i].bytes, cases[i].size);
+        rig_advance(&rig, NOW_NEVER - 1);
+        assert_true(rig.effects.has_written && rig.effects.written.ok);
     }
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 static void writes_that_cannot_be_made(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
+    rig_init(&rig, BUS_SERIAL, 1);
     writable(0, READ_HOLDING, 1);                   /* point 1: 0 .. 65535 */
     writable(0, READ_HOLDING, 2)->bit_field = true; /* would clear its neighbours */
-    plant.points[0][2].bit_count = 1;
+    rig.points[0][2].bit_count = 1;
     writable(0, READ_INPUT, 3); /* nothing to write to */
-    plant_begin(&plant, 1);
+    rig_begin(&rig, 1);
     static const struct {
         uint16_t point;
         double value;
     } cases[] = {{0, 1}, {1, 65536}, {1, -1}, {2, 1}, {3, 1}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        plant_write(&plant, 0, cases[i].point, cases[i].value, (uint32_t)(50 + i));
-        assert_true(plant.effects.has_written);
-        assert_false(plant.effects.written.ok);
-        assert_int_equal(plant.effects.written.id, 50 + i);
-        assert_int_equal(plant.effects.written.status, BUS_ANSWERED);
-        assert_int_equal(plant.effects.written.exception, 0);
+        rig_write(&rig, 0, cases[i].point, cases[i].value, (uint32_t)(50 + i));
+        assert_true(rig.effects.has_written);
+        assert_false(rig.effects.written.ok);
+        assert_int_equal(rig.effects.written.id, 50 + i);
+        assert_int_equal(rig.effects.written.status, BUS_ANSWERED);
+        assert_int_equal(rig.effects.written.exception, 0);
     }
     for (unsigned i = 0; i < WRITES_PENDING_MAX; i++) { /* a read is under way: they wait */
-        plant_write(&plant, 0, 1, i, i);
-        assert_false(plant.effects.has_written);
+        rig_write(&rig, 0, 1, i, i);
+        assert_false(rig.effects.has_written);
     }
-    plant_write(&plant, 0, 1, 5, 99); /* no room */
-    assert_true(plant.effects.has_written && !plant.effects.written.ok && plant.effects.written.id == 99);
-    plant.written = 0;
-    plant_run(&plant, START + 2 * SECOND);
-    assert_int_equal(plant.written, WRITES_PENDING_MAX);
-    assert_int_equal(plant.slaves[0].last_write_value, WRITES_PENDING_MAX - 1);
-    plant_done(&plant);
+    rig_write(&rig, 0, 1, 5, 99); /* no room */
+    assert_true(rig.effects.has_written && !rig.effects.written.ok && rig.effects.written.id == 99);
+    rig.written = 0;
+    rig_run(&rig, START + 2 * SECOND);
+    assert_int_equal(rig.written, WRITES_PENDING_MAX);
+    assert_int_equal(rig.slaves[0].last_write_value, WRITES_PENDING_MAX - 1);
+    rig_done(&rig);
 }
 
 static void answers_to_writes(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant.points[0][0].every_ms = 3600000;
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig.points[0][0].every_ms = 3600000;
     writable(0, READ_COIL, 1)->every_ms = 3600000;
-    plant_begin(&plant, 1);
-    plant_run(&plant, START + SECOND);
-    struct plant_slave *slave = &plant.slaves[0];
-    const struct written *written = &plant.effects.written;
+    rig_begin(&rig, 1);
+    rig_run(&rig, START + SECOND);
+    struct rig_slave *slave = &rig.slaves[0];
+    const struct written *written = &rig.effects.written;
     slave->wrong_echo = true; /* what came back is not what was asked: it did not happen */
-    plant_write(&plant, 0, 1, 1, 1);
-    plant_advance(&plant, NOW_NEVER - 1);
+    rig_write(&rig, 0, 1, 1, 1);
+    rig_advance(&rig, NOW_NEVER - 1);
     assert_false(written->ok);
     assert_int_equal(written->status, BUS_CORRUPT);
     slave->wrong_echo = false;
     slave->write_exception = 4;
-    plant_write(&plant, 0, 1, 1, 2);
-    plant_advance(&plant, NOW_NEVER - 1);
+    rig_write(&rig, 0, 1, 1, 2);
+    rig_advance(&rig, NOW_NEVER - 1);
     assert_false(written->ok);
     assert_int_equal(written->status, BUS_ANSWERED);
     assert_int_equal(written->exception, 4);
     slave->silent = true;
     for (uint32_t i = 0; i < 3; i++) {
-        plant_write(&plant, 0, 1, 1, 3 + i);
-        plant_advance(&plant, NOW_NEVER - 1);
+        rig_write(&rig, 0, 1, 1, 3 + i);
+        rig_advance(&rig, NOW_NEVER - 1);
         assert_false(written->ok);
         assert_int_equal(written->status, BUS_TIMEOUT);
     }
-    assert_non_null(strstr(plant.story, "device d0 dead misses=3\n")); /* writes tell it too */
+    assert_non_null(strstr(rig.story, "device d0 dead misses=3\n")); /* writes tell it too */
     slave->silent = false;
     slave->write_exception = 0;
-    plant_write(&plant, 0, 1, 1, 9); /* a dead relay is tried all the same */
-    plant_advance(&plant, NOW_NEVER - 1);
+    rig_write(&rig, 0, 1, 1, 9); /* a dead relay is tried all the same */
+    rig_advance(&rig, NOW_NEVER - 1);
     assert_true(written->ok && written->id == 9);
-    assert_non_null(strstr(plant.story, "device d0 back after="));
-    plant_done(&plant);
+    assert_non_null(strstr(rig.story, "device d0 back after="));
+    rig_done(&rig);
 }
 
 static const struct setup_write setups[] = {{.address = 0x10, .value = 1}, {.address = 3, .value = 0xFF00, .coil = true}};
 
 static void setup_comes_before_the_first_read_and_after_each_return(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 2);
-    plant.specs[0].setup = setups;
-    plant.specs[0].setup_count = 2;
-    plant_begin(&plant, 2);
+    rig_init(&rig, BUS_SERIAL, 2);
+    rig.specs[0].setup = setups;
+    rig.specs[0].setup_count = 2;
+    rig_begin(&rig, 2);
     for (int round = 0; round < 2; round++) {
-        while (plant.request.unit_id != 1)
-            assert_true(plant_advance(&plant, START + 200 * SECOND));
-        assert_memory_equal(plant.request.pdu.bytes, "\x06\x00\x10\x00\x01", 5);
-        plant_advance(&plant, NOW_NEVER - 1);
-        assert_false(plant.effects.has_polled); /* the read is still to come */
-        while (plant.request.unit_id != 1 || !plant.effects.has_request)
-            assert_true(plant_advance(&plant, START + 200 * SECOND));
-        assert_memory_equal(plant.request.pdu.bytes, "\x05\x00\x03\xFF\x00", 5);
-        plant_advance(&plant, NOW_NEVER - 1);
-        while (plant.request.unit_id != 1 || !plant.effects.has_request)
-            assert_true(plant_advance(&plant, START + 200 * SECOND));
-        assert_memory_equal(plant.request.pdu.bytes, "\x03\x00\x00\x00\x01", 5);
-        plant_run(&plant, plant.now_us + 5 * SECOND);
-        assert_int_equal(plant.slaves[0].writes, 2 * (round + 1));
-        plant.slaves[0].silent = true;
-        plant_run(&plant, plant.now_us + 30 * SECOND);
-        assert_int_equal(poller_counters(plant.poller)->devices_dead, 1);
-        plant.slaves[0].silent = false;
-        plant.request.unit_id = 0;
+        while (rig.request.unit_id != 1)
+            assert_true(rig_advance(&rig, START + 200 * SECOND));
+        assert_memory_equal(rig.request.pdu.bytes, "\x06\x00\x10\x00\x01", 5);
+        rig_advance(&rig, NOW_NEVER - 1);
+        assert_false(rig.effects.has_polled); /* the read is still to come */
+        while (rig.request.unit_id != 1 || !rig.effects.has_request)
+            assert_true(rig_advance(&rig, START + 200 * SECOND));
+        assert_memory_equal(rig.request.pdu.bytes, "\x05\x00\x03\xFF\x00", 5);
+        rig_advance(&rig, NOW_NEVER - 1);
+        while (rig.request.unit_id != 1 || !rig.effects.has_request)
+            assert_true(rig_advance(&rig, START + 200 * SECOND));
+        assert_memory_equal(rig.request.pdu.bytes, "\x03\x00\x00\x00\x01", 5);
+        rig_run(&rig, rig.now_us + 5 * SECOND);
+        assert_int_equal(rig.slaves[0].writes, 2 * (round + 1));
+        rig.slaves[0].silent = true;
+        rig_run(&rig, rig.now_us + 30 * SECOND);
+        assert_int_equal(poller_counters(rig.poller)->devices_dead, 1);
+        rig.slaves[0].silent = false;
+        rig.request.unit_id = 0;
     }
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 static void a_refused_setup_fails_the_reads(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant.specs[0].setup = setups;
-    plant.specs[0].setup_count = 1;
-    plant.slaves[0].write_exception = 3;
-    plant_begin(&plant, 1);
-    plant_run(&plant, START + 20 * SECOND + 500 * MS);
-    assert_in_range(plant.polls, 20, 21);
-    assert_int_equal(plant.effects.polled.readings[0].quality, QUALITY_BAD);
-    assert_int_equal(plant.effects.polled.readings[0].reason, REASON_EXCEPTION);
-    assert_string_equal(plant.story, "device d0 online\ndevice d0 refuses setup holding/0x0010: illegal data value\n");
-    plant.slaves[0].write_exception = 0;
-    plant_run(&plant, START + 22 * SECOND + 500 * MS);
-    assert_int_equal(plant.effects.polled.readings[0].quality, QUALITY_GOOD);
-    plant_done(&plant);
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig.specs[0].setup = setups;
+    rig.specs[0].setup_count = 1;
+    rig.slaves[0].write_exception = 3;
+    rig_begin(&rig, 1);
+    rig_run(&rig, START + 20 * SECOND + 500 * MS);
+    assert_in_range(rig.polls, 20, 21);
+    assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_BAD);
+    assert_int_equal(rig.effects.polled.readings[0].reason, REASON_EXCEPTION);
+    assert_string_equal(rig.story, "device d0 online\ndevice d0 refuses setup holding/0x0010: illegal data value\n");
+    rig.slaves[0].write_exception = 0;
+    rig_run(&rig, START + 22 * SECOND + 500 * MS);
+    assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_GOOD);
+    rig_done(&rig);
 }
 
 static void assert_polled(enum bus_status status, enum quality_reason reason, uint8_t exception) {
-    plant.effects.polled.count = 0;
-    plant_run(&plant, plant.now_us + 1100 * MS);
-    const struct polled *polled = &plant.effects.polled;
+    rig.effects.polled.count = 0;
+    rig_run(&rig, rig.now_us + 1100 * MS);
+    const struct polled *polled = &rig.effects.polled;
     assert_int_equal(polled->count, 1);
     assert_int_equal(polled->status, status);
     assert_int_equal(polled->exception, exception);
@@ -227,14 +227,14 @@ static void assert_polled(enum bus_status status, enum quality_reason reason, ui
 
 static void every_kind_of_bad_answer(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant_begin(&plant, 1);
-    plant_run(&plant, START + 500 * MS);
-    struct plant_slave *slave = &plant.slaves[0];
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig_begin(&rig, 1);
+    rig_run(&rig, START + 500 * MS);
+    struct rig_slave *slave = &rig.slaves[0];
     slave->exception = 4;
     for (int i = 0; i < 5; i++)
         assert_polled(BUS_ANSWERED, REASON_EXCEPTION, 4);
-    assert_int_equal(plant.effects.polled.device_state, DEVICE_ONLINE);
+    assert_int_equal(rig.effects.polled.device_state, DEVICE_ONLINE);
     slave->exception = 11; /* a gateway on the way: the device itself did not answer */
     assert_polled(BUS_ANSWERED, REASON_NO_ANSWER, 11);
     slave->exception = 0;
@@ -242,29 +242,29 @@ static void every_kind_of_bad_answer(void **state) {
     assert_polled(BUS_CORRUPT, REASON_CORRUPT, 0);
     slave->silent = true;
     assert_polled(BUS_TIMEOUT, REASON_NO_ANSWER, 0);
-    assert_int_equal(plant.effects.polled.device_state, DEVICE_DEAD);
-    const struct poller_counters *counters = poller_counters(plant.poller);
+    assert_int_equal(rig.effects.polled.device_state, DEVICE_DEAD);
+    const struct poller_counters *counters = poller_counters(rig.poller);
     assert_in_range(counters->corrupt, 1, 2);
     assert_in_range(counters->timeouts, 1, 2);
     assert_in_range(counters->exceptions, 6, 8);
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 /* An answer of another request (another address cannot be told, another count can) never becomes a value. */
 static void an_answer_to_something_else_is_corrupt(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant_begin(&plant, 1);
-    plant.answer.pdu.size = 6;
-    memcpy(plant.answer.pdu.bytes, "\x03\x04\x00\x01\x00\x02", 6);
-    plant_advance(&plant, START + SECOND);
-    assert_int_equal(plant.effects.polled.status, BUS_CORRUPT);
-    assert_int_equal(plant.effects.polled.readings[0].reason, REASON_CORRUPT);
-    plant_done(&plant);
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig_begin(&rig, 1);
+    rig.answer.pdu.size = 6;
+    memcpy(rig.answer.pdu.bytes, "\x03\x04\x00\x01\x00\x02", 6);
+    rig_advance(&rig, START + SECOND);
+    assert_int_equal(rig.effects.polled.status, BUS_CORRUPT);
+    assert_int_equal(rig.effects.polled.readings[0].reason, REASON_CORRUPT);
+    rig_done(&rig);
 }
 
 static void shake(struct prng *prng, uint16_t devices_count) {
-    struct plant_slave *slave = &plant.slaves[prng_below(prng, devices_count)];
+    struct rig_slave *slave = &rig.slaves[prng_below(prng, devices_count)];
     switch (prng_below(prng, 10)) {
     case 0:
         slave->silent = !slave->silent;
@@ -285,16 +285,16 @@ static void shake(struct prng *prng, uint16_t devices_count) {
         slave->turnaround_us = (int64_t)prng_below(prng, 100) * MS;
         break;
     case 6:
-        plant.disconnected = prng_below(prng, 3) == 0;
+        rig.disconnected = prng_below(prng, 3) == 0;
         break;
     case 7:
-        plant_step(&plant, POLLER_RELEASE);
+        rig_step(&rig, POLLER_RELEASE);
         break;
     case 8:
-        plant_step(&plant, POLLER_TICK);
+        rig_step(&rig, POLLER_TICK);
         break;
     default:
-        plant_write(&plant, (uint16_t)prng_below(prng, devices_count), (uint16_t)prng_below(prng, 2), (double)prng_below(prng, 3), 1);
+        rig_write(&rig, (uint16_t)prng_below(prng, devices_count), (uint16_t)prng_below(prng, 2), (double)prng_below(prng, 3), 1);
         break;
     }
 }
@@ -304,34 +304,34 @@ static void random_lives(void **state) {
     for (uint64_t seed = 1; seed <= 200; seed++) {
         struct prng prng;
         prng_init(&prng, seed);
-        uint16_t devices_count = (uint16_t)(1 + prng_below(&prng, PLANT_DEVICES_MAX));
-        plant_init(&plant, prng_below(&prng, 3) ? BUS_SERIAL : BUS_TCP, devices_count);
-        plant.hold_releases = prng_below(&prng, 2);
+        uint16_t devices_count = (uint16_t)(1 + prng_below(&prng, RIG_DEVICES_MAX));
+        rig_init(&rig, prng_below(&prng, 3) ? BUS_SERIAL : BUS_TCP, devices_count);
+        rig.hold_releases = prng_below(&prng, 2);
         for (uint16_t d = 0; d < devices_count; d++) {
             unsigned points = (unsigned)prng_below(&prng, 6);
             for (unsigned i = 0; i < points; i++)
                 writable(d, (enum point_read)(1 + prng_below(&prng, 4)), (uint16_t)prng_below(&prng, 60));
             for (unsigned i = 0; i <= points; i++) {
-                plant.points[d][i].every_ms = (uint32_t)(200 + 400 * prng_below(&prng, 10));
-                plant.points[d][i].class = prng_below(&prng, 4) ? CLASS_ELECTRICAL : CLASS_FIRE;
-                plant.points[d][i].feeds_action = prng_below(&prng, 6) == 0;
+                rig.points[d][i].every_ms = (uint32_t)(200 + 400 * prng_below(&prng, 10));
+                rig.points[d][i].class = prng_below(&prng, 4) ? CLASS_ELECTRICAL : CLASS_FIRE;
+                rig.points[d][i].feeds_action = prng_below(&prng, 6) == 0;
             }
-            plant_point(&plant, d, READ_HOLDING, 1);
-            plant.specs[d].setup = setups;
-            plant.specs[d].setup_count = (uint16_t)prng_below(&prng, 3);
+            rig_point(&rig, d, READ_HOLDING, 1);
+            rig.specs[d].setup = setups;
+            rig.specs[d].setup_count = (uint16_t)prng_below(&prng, 3);
         }
-        plant_begin(&plant, devices_count);
+        rig_begin(&rig, devices_count);
         for (int round = 0; round < 100; round++) {
-            plant_run(&plant, plant.now_us + (int64_t)prng_below(&prng, 1500) * MS);
+            rig_run(&rig, rig.now_us + (int64_t)prng_below(&prng, 1500) * MS);
             shake(&prng, devices_count);
-            plant.story[0] = '\0';
+            rig.story[0] = '\0';
         }
-        memset(plant.slaves, 0, sizeof(plant.slaves)); /* all is well again: everyone is back within 32 s */
-        plant.disconnected = false;
-        plant_run(&plant, plant.now_us + 32 * SECOND);
-        assert_int_equal(poller_counters(plant.poller)->devices_online, devices_count);
-        assert_true(plant.steps <= 3 * plant.requests + 200); /* no step without need */
-        plant_done(&plant);
+        memset(rig.slaves, 0, sizeof(rig.slaves)); /* all is well again: everyone is back within 32 s */
+        rig.disconnected = false;
+        rig_run(&rig, rig.now_us + 32 * SECOND);
+        assert_int_equal(poller_counters(rig.poller)->devices_online, devices_count);
+        assert_true(rig.steps <= 3 * rig.requests + 200); /* no step without need */
+        rig_done(&rig);
     }
 }
 

@@ -5,25 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "poller_plant.h"
+#include "poller_rig.h"
 
 #include <cmocka.h>
 
-#define START (100 * SECOND) /* of the plant's clock */
+#define START (100 * SECOND) /* of the rig's clock */
 
-static struct plant plant;
+static struct rig rig;
 
 static void first_values_and_names(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant_point(&plant, 0, READ_HOLDING, 5);
-    plant_begin(&plant, 1);
-    assert_true(plant.effects.has_request); /* the first device at once */
-    assert_int_equal(plant.request.unit_id, 1);
-    assert_memory_equal(plant.request.pdu.bytes, "\x03\x00\x00\x00\x06", 5);
-    assert_true(plant_advance(&plant, START + SECOND));
-    const struct polled *polled = &plant.effects.polled;
-    assert_true(plant.effects.has_polled);
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig_point(&rig, 0, READ_HOLDING, 5);
+    rig_begin(&rig, 1);
+    assert_true(rig.effects.has_request); /* the first device at once */
+    assert_int_equal(rig.request.unit_id, 1);
+    assert_memory_equal(rig.request.pdu.bytes, "\x03\x00\x00\x00\x06", 5);
+    assert_true(rig_advance(&rig, START + SECOND));
+    const struct polled *polled = &rig.effects.polled;
+    assert_true(rig.effects.has_polled);
     assert_int_equal(polled->bus, 3);
     assert_int_equal(polled->device, 0);
     assert_int_equal(polled->status, BUS_ANSWERED);
@@ -34,17 +34,17 @@ static void first_values_and_names(void **state) {
     assert_int_equal(polled->readings[1].point, 1);
     assert_int_equal(polled->readings[1].quality, QUALITY_GOOD);
     assert_true(polled->readings[1].value.integer == 5);
-    assert_true(polled->now.mono_us == plant.now_us && polled->now.wall_trusted);
-    assert_true(polled->took_us == plant.now_us - START);
+    assert_true(polled->now.mono_us == rig.now_us && polled->now.wall_trusted);
+    assert_true(polled->took_us == rig.now_us - START);
     assert_true(polled->late_us == 0);
-    assert_string_equal(plant.story, "device d0 online\n");
-    plant_done(&plant);
+    assert_string_equal(rig.story, "device d0 online\n");
+    rig_done(&rig);
 }
 
-static int64_t releases_us[PLANT_DEVICES_MAX], worst_late_us[PLANT_DEVICES_MAX];
-static unsigned polls_of[PLANT_DEVICES_MAX];
+static int64_t releases_us[RIG_DEVICES_MAX], worst_late_us[RIG_DEVICES_MAX];
+static unsigned polls_of[RIG_DEVICES_MAX];
 
-static void watch_lateness(struct plant *it, const struct poller_effects *effects) {
+static void watch_lateness(struct rig *it, const struct poller_effects *effects) {
     (void)it;
     if (!effects->has_polled)
         return;
@@ -59,32 +59,32 @@ static void watch_lateness(struct plant *it, const struct poller_effects *effect
 static void watch_from_here(void) {
     memset(worst_late_us, 0, sizeof(worst_late_us));
     memset(polls_of, 0, sizeof(polls_of));
-    plant.watch = watch_lateness;
+    rig.watch = watch_lateness;
 }
 
 static void release_times_do_not_drift(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 4);
-    plant_begin(&plant, 4);
+    rig_init(&rig, BUS_SERIAL, 4);
+    rig_begin(&rig, 4);
     watch_from_here();
-    plant_run(&plant, START + 2 * SECOND);
+    rig_run(&rig, START + 2 * SECOND);
     int64_t first_us[4];
     memcpy(first_us, releases_us, sizeof(first_us));
-    plant_run(&plant, START + 500 * SECOND);
+    rig_run(&rig, START + 500 * SECOND);
     for (uint16_t d = 0; d < 4; d++) {
         assert_true(releases_us[d] % SECOND == first_us[d] % SECOND); /* to the microsecond */
         assert_in_range(polls_of[d], 499, 500);
     }
-    assert_int_equal(poller_counters(plant.poller)->skipped_releases, 0);
-    plant_done(&plant);
+    assert_int_equal(poller_counters(rig.poller)->skipped_releases, 0);
+    rig_done(&rig);
 }
 
 static void a_start_is_no_burst(void **state) {
     (void)state;
-    plant_init(&plant, BUS_TCP, 8);
-    plant_begin(&plant, 8);
+    rig_init(&rig, BUS_TCP, 8);
+    rig_begin(&rig, 8);
     watch_from_here();
-    plant_run(&plant, START + 10 * SECOND);
+    rig_run(&rig, START + 10 * SECOND);
     for (uint16_t a = 0; a < 8; a++) {
         assert_in_range(polls_of[a], 9, 10);
         for (uint16_t b = 0; b < a; b++) {
@@ -92,191 +92,191 @@ static void a_start_is_no_burst(void **state) {
             assert_true(apart_us >= 50 * MS && apart_us <= 950 * MS); /* 125 ms would be perfect */
         }
     }
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 static void overload_skips_and_counts(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 8);
+    rig_init(&rig, BUS_SERIAL, 8);
     for (uint16_t d = 0; d < 8; d++) {
-        plant.points[d][0].every_ms = 100; /* 8 x 23 ms do not go into 100 ms */
-        plant.points[d][0].class = d == 7 ? CLASS_FIRE : CLASS_MAINTENANCE;
+        rig.points[d][0].every_ms = 100; /* 8 x 23 ms do not go into 100 ms */
+        rig.points[d][0].class = d == 7 ? CLASS_FIRE : CLASS_MAINTENANCE;
     }
-    plant_begin(&plant, 8);
+    rig_begin(&rig, 8);
     watch_from_here();
-    plant_run(&plant, START + 100 * SECOND);
-    assert_in_range(poller_counters(plant.poller)->skipped_releases, 2000, 7000);
+    rig_run(&rig, START + 100 * SECOND);
+    assert_in_range(poller_counters(rig.poller)->skipped_releases, 2000, 7000);
     assert_true(worst_late_us[7] <= 25 * MS);
     assert_in_range(polls_of[7], 999, 1001); /* fire misses none */
     for (uint16_t d = 0; d < 7; d++)
         assert_in_range(polls_of[d], 400, 800); /* the rest share what is left evenly */
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 /* A device dies: three timeouts, then one at each probe, at most 10 s apart; the fire device beside it never waits again. */
 static void a_dead_neighbour(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 4);
-    plant.points[0][0].class = CLASS_FIRE;
-    plant_point(&plant, 3, READ_INPUT, 0); /* the dead one has two requests */
-    plant_begin(&plant, 4);
-    plant_run(&plant, START + 50 * SECOND);
-    plant.slaves[3].silent = true;
-    plant_run(&plant, START + 55 * SECOND);
-    assert_non_null(strstr(plant.story, "device d3 dead misses=3\n"));
-    assert_int_equal(poller_counters(plant.poller)->devices_dead, 1);
-    assert_int_equal(poller_counters(plant.poller)->devices_online, 3);
-    unsigned asked = plant.slaves[3].asked;
-    uint64_t timeouts = poller_counters(plant.poller)->timeouts;
+    rig_init(&rig, BUS_SERIAL, 4);
+    rig.points[0][0].class = CLASS_FIRE;
+    rig_point(&rig, 3, READ_INPUT, 0); /* the dead one has two requests */
+    rig_begin(&rig, 4);
+    rig_run(&rig, START + 50 * SECOND);
+    rig.slaves[3].silent = true;
+    rig_run(&rig, START + 55 * SECOND);
+    assert_non_null(strstr(rig.story, "device d3 dead misses=3\n"));
+    assert_int_equal(poller_counters(rig.poller)->devices_dead, 1);
+    assert_int_equal(poller_counters(rig.poller)->devices_online, 3);
+    unsigned asked = rig.slaves[3].asked;
+    uint64_t timeouts = poller_counters(rig.poller)->timeouts;
     watch_from_here();
-    plant_run(&plant, START + 455 * SECOND);
-    unsigned probes = plant.slaves[3].asked - asked;
+    rig_run(&rig, START + 455 * SECOND);
+    unsigned probes = rig.slaves[3].asked - asked;
     assert_in_range(probes, 39, 60); /* 10 s apart once the interval has grown */
-    assert_int_equal(poller_counters(plant.poller)->timeouts - timeouts, probes);
+    assert_int_equal(poller_counters(rig.poller)->timeouts - timeouts, probes);
     assert_true(worst_late_us[0] == 0);                                        /* the fit check */
     assert_true(worst_late_us[1] <= 240 * MS && worst_late_us[2] <= 240 * MS); /* one timeout */
     for (uint16_t d = 0; d < 3; d++)
         assert_in_range(polls_of[d], 399, 401);
-    plant.slaves[3].silent = false;
-    int64_t before_us = plant.now_us;
-    while (poller_counters(plant.poller)->devices_dead > 0)
-        assert_true(plant_advance(&plant, before_us + 11 * SECOND));
-    const struct polled *polled = &plant.effects.polled;
+    rig.slaves[3].silent = false;
+    int64_t before_us = rig.now_us;
+    while (poller_counters(rig.poller)->devices_dead > 0)
+        assert_true(rig_advance(&rig, before_us + 11 * SECOND));
+    const struct polled *polled = &rig.effects.polled;
     assert_int_equal(polled->device_state, DEVICE_ONLINE); /* the probe's own reply counts */
     assert_int_equal(polled->readings[0].quality, QUALITY_GOOD);
     watch_from_here();
-    plant_run(&plant, plant.now_us + SECOND);
+    rig_run(&rig, rig.now_us + SECOND);
     assert_in_range(polls_of[3], 2, 3); /* the other request at once */
-    assert_non_null(strstr(plant.story, "device d3 back after=4"));
-    plant_done(&plant);
+    assert_non_null(strstr(rig.story, "device d3 back after=4"));
+    rig_done(&rig);
 }
 
 static void a_probe_is_the_cheapest_request_and_only_one(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 2);
-    plant.points[0][0].registers = 4;
-    plant.points[0][0].type = TYPE_U64;
-    plant_point(&plant, 0, READ_INPUT, 7);
-    plant.slaves[0].silent = true;
-    plant_begin(&plant, 2);
-    plant_run(&plant, START + 3 * SECOND);
-    assert_non_null(strstr(plant.story, "device d0 dead misses=3\n"));
+    rig_init(&rig, BUS_SERIAL, 2);
+    rig.points[0][0].registers = 4;
+    rig.points[0][0].type = TYPE_U64;
+    rig_point(&rig, 0, READ_INPUT, 7);
+    rig.slaves[0].silent = true;
+    rig_begin(&rig, 2);
+    rig_run(&rig, START + 3 * SECOND);
+    assert_non_null(strstr(rig.story, "device d0 dead misses=3\n"));
     int64_t last_us = NOW_NEVER;
-    while (plant_advance(&plant, START + 100 * SECOND)) {
-        if (!plant.effects.has_request || plant.request.unit_id != 1)
+    while (rig_advance(&rig, START + 100 * SECOND)) {
+        if (!rig.effects.has_request || rig.request.unit_id != 1)
             continue;
-        assert_memory_equal(plant.request.pdu.bytes, "\x04\x00\x07\x00\x01", 5);
+        assert_memory_equal(rig.request.pdu.bytes, "\x04\x00\x07\x00\x01", 5);
         if (last_us != NOW_NEVER)
-            assert_true(plant.now_us - last_us >= 700 * MS && plant.now_us - last_us <= 10300 * MS);
-        last_us = plant.now_us;
+            assert_true(rig.now_us - last_us >= 700 * MS && rig.now_us - last_us <= 10300 * MS);
+        last_us = rig.now_us;
     }
-    plant.slaves[0].silent = false;
-    plant_run(&plant, START + 120 * SECOND);
-    assert_non_null(strstr(plant.story, "device d0 online\n")); /* it had never answered */
-    assert_null(strstr(plant.story, "back"));
-    plant_done(&plant);
+    rig.slaves[0].silent = false;
+    rig_run(&rig, START + 120 * SECOND);
+    assert_non_null(strstr(rig.story, "device d0 online\n")); /* it had never answered */
+    assert_null(strstr(rig.story, "back"));
+    rig_done(&rig);
 }
 
 static void holding_the_line(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 2);
-    plant.points[0][0].feeds_action = true;
-    plant.points[1][0].every_ms = 10; /* always due */
-    plant_point(&plant, 1, READ_COIL, 4)->writable = true;
-    plant_begin(&plant, 2);
-    while (!(plant.effects.has_polled && plant.effects.polled.holds))
-        assert_true(plant_advance(&plant, START + 2 * SECOND));
-    assert_false(plant.effects.has_request);
-    assert_true(poller_next_wake(plant.poller) == plant.now_us + POLLER_HOLD_US);
-    plant.now_us += 4 * MS;
-    plant_step(&plant, POLLER_TICK); /* an early wake changes nothing */
-    assert_false(plant.effects.has_request);
-    plant_write(&plant, 1, 1, 0, 77); /* the verdict's write goes at once */
-    assert_memory_equal(plant.request.pdu.bytes, "\x05\x00\x04\x00\x00", 5);
-    plant_step(&plant, POLLER_RELEASE);
-    plant_advance(&plant, START + 3 * SECOND);
-    assert_true(plant.effects.has_written && plant.effects.written.ok);
-    assert_int_equal(plant.effects.written.id, 77);
-    assert_true(plant.effects.has_request); /* released meanwhile */
-    plant.effects.polled.holds = false;
-    while (!(plant.effects.has_polled && plant.effects.polled.holds))
-        assert_true(plant_advance(&plant, START + 4 * SECOND));
-    int64_t held_us = plant.now_us;
-    plant_advance(&plant, START + 5 * SECOND); /* no RELEASE: the line goes on by itself */
-    assert_true(plant.now_us == held_us + POLLER_HOLD_US && plant.effects.has_request);
-    plant.slaves[0].silent = true; /* what did not come needs no verdict */
+    rig_init(&rig, BUS_SERIAL, 2);
+    rig.points[0][0].feeds_action = true;
+    rig.points[1][0].every_ms = 10; /* always due */
+    rig_point(&rig, 1, READ_COIL, 4)->writable = true;
+    rig_begin(&rig, 2);
+    while (!(rig.effects.has_polled && rig.effects.polled.holds))
+        assert_true(rig_advance(&rig, START + 2 * SECOND));
+    assert_false(rig.effects.has_request);
+    assert_true(poller_next_wake(rig.poller) == rig.now_us + POLLER_HOLD_US);
+    rig.now_us += 4 * MS;
+    rig_step(&rig, POLLER_TICK); /* an early wake changes nothing */
+    assert_false(rig.effects.has_request);
+    rig_write(&rig, 1, 1, 0, 77); /* the verdict's write goes at once */
+    assert_memory_equal(rig.request.pdu.bytes, "\x05\x00\x04\x00\x00", 5);
+    rig_step(&rig, POLLER_RELEASE);
+    rig_advance(&rig, START + 3 * SECOND);
+    assert_true(rig.effects.has_written && rig.effects.written.ok);
+    assert_int_equal(rig.effects.written.id, 77);
+    assert_true(rig.effects.has_request); /* released meanwhile */
+    rig.effects.polled.holds = false;
+    while (!(rig.effects.has_polled && rig.effects.polled.holds))
+        assert_true(rig_advance(&rig, START + 4 * SECOND));
+    int64_t held_us = rig.now_us;
+    rig_advance(&rig, START + 5 * SECOND); /* no RELEASE: the line goes on by itself */
+    assert_true(rig.now_us == held_us + POLLER_HOLD_US && rig.effects.has_request);
+    rig.slaves[0].silent = true; /* what did not come needs no verdict */
     for (int i = 0; i < 300; i++) {
-        plant_advance(&plant, START + 60 * SECOND);
-        assert_false(plant.effects.has_polled && plant.effects.polled.holds);
+        rig_advance(&rig, START + 60 * SECOND);
+        assert_false(rig.effects.has_polled && rig.effects.polled.holds);
     }
-    plant_done(&plant);
+    rig_done(&rig);
 }
 
 static void a_refused_merged_read_is_split_for_ever(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 1);
-    plant.points[0][0].class = CLASS_FIRE;
-    plant_point(&plant, 0, READ_HOLDING, 3)->class = CLASS_FIRE;
-    plant_point(&plant, 0, READ_HOLDING, 9)->class = CLASS_FIRE;
-    plant.slaves[0].registers_max = 2;
-    plant_begin(&plant, 1);
-    size_t used = plant.arena.used_total;
-    plant_advance(&plant, START + SECOND);
-    assert_int_equal(plant.effects.polled.exception, 2);
-    assert_int_equal(plant.effects.polled.count, 3);
-    assert_int_equal(plant.effects.polled.readings[2].reason, REASON_EXCEPTION);
-    assert_int_equal(plant.effects.polled.device_state, DEVICE_ONLINE); /* an exception is an answer */
-    assert_string_equal(plant.story, "device d0 online\ndevice d0 refuses merged read holding/0x0000+10: split\n");
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig.points[0][0].class = CLASS_FIRE;
+    rig_point(&rig, 0, READ_HOLDING, 3)->class = CLASS_FIRE;
+    rig_point(&rig, 0, READ_HOLDING, 9)->class = CLASS_FIRE;
+    rig.slaves[0].registers_max = 2;
+    rig_begin(&rig, 1);
+    size_t used = rig.arena.used_total;
+    rig_advance(&rig, START + SECOND);
+    assert_int_equal(rig.effects.polled.exception, 2);
+    assert_int_equal(rig.effects.polled.count, 3);
+    assert_int_equal(rig.effects.polled.readings[2].reason, REASON_EXCEPTION);
+    assert_int_equal(rig.effects.polled.device_state, DEVICE_ONLINE); /* an exception is an answer */
+    assert_string_equal(rig.story, "device d0 online\ndevice d0 refuses merged read holding/0x0000+10: split\n");
     watch_from_here();
-    plant_run(&plant, START + 100 * SECOND);
+    rig_run(&rig, START + 100 * SECOND);
     assert_in_range(polls_of[0], 300, 303); /* all three, each second, from the start */
-    assert_int_equal(poller_counters(plant.poller)->exceptions, 1);
-    plant.slaves[0].silent = true; /* dead and back it is still split */
-    plant_run(&plant, START + 110 * SECOND);
-    plant.slaves[0].silent = false;
-    plant_run(&plant, START + 150 * SECOND);
-    assert_int_equal(poller_counters(plant.poller)->exceptions, 1);
-    assert_int_equal(plant.arena.used_total, used);
-    plant.slaves[0].exception = 2; /* a single point has nothing left to split */
-    plant_run(&plant, START + 160 * SECOND);
-    assert_null(strstr(strstr(plant.story, "split") + 5, "split"));
-    plant_done(&plant);
+    assert_int_equal(poller_counters(rig.poller)->exceptions, 1);
+    rig.slaves[0].silent = true; /* dead and back it is still split */
+    rig_run(&rig, START + 110 * SECOND);
+    rig.slaves[0].silent = false;
+    rig_run(&rig, START + 150 * SECOND);
+    assert_int_equal(poller_counters(rig.poller)->exceptions, 1);
+    assert_int_equal(rig.arena.used_total, used);
+    rig.slaves[0].exception = 2; /* a single point has nothing left to split */
+    rig_run(&rig, START + 160 * SECOND);
+    assert_null(strstr(strstr(rig.story, "split") + 5, "split"));
+    rig_done(&rig);
 }
 
 static void the_bus_goes_and_comes_back(void **state) {
     (void)state;
-    plant_init(&plant, BUS_TCP, 1);
-    plant_begin(&plant, 1);
-    plant_run(&plant, START + 10 * SECOND);
-    plant.disconnected = true;
-    plant_run(&plant, START + 11 * SECOND + 500 * MS);
-    assert_int_equal(plant.effects.polled.status, BUS_DISCONNECTED);
-    plant_run(&plant, START + 70 * SECOND);
-    const struct polled *polled = &plant.effects.polled;
+    rig_init(&rig, BUS_TCP, 1);
+    rig_begin(&rig, 1);
+    rig_run(&rig, START + 10 * SECOND);
+    rig.disconnected = true;
+    rig_run(&rig, START + 11 * SECOND + 500 * MS);
+    assert_int_equal(rig.effects.polled.status, BUS_DISCONNECTED);
+    rig_run(&rig, START + 70 * SECOND);
+    const struct polled *polled = &rig.effects.polled;
     assert_int_equal(polled->readings[0].quality, QUALITY_BAD);
     assert_int_equal(polled->readings[0].reason, REASON_DISCONNECTED);
-    assert_string_equal(plant.story, "device d0 online\nbus shed disconnected: No such file or directory\ndevice d0 dead misses=3\n");
-    plant.disconnected = false;
-    unsigned polls = plant.polls;
-    plant_run(&plant, START + 73 * SECOND); /* a bus that is not there is asked every 2 s */
-    assert_true(plant.polls > polls);
-    assert_int_equal(plant.effects.polled.device_state, DEVICE_ONLINE);
-    assert_non_null(strstr(plant.story, "bus shed connected\ndevice d0 back after=6"));
-    plant_done(&plant);
+    assert_string_equal(rig.story, "device d0 online\nbus shed disconnected: No such file or directory\ndevice d0 dead misses=3\n");
+    rig.disconnected = false;
+    unsigned polls = rig.polls;
+    rig_run(&rig, START + 73 * SECOND); /* a bus that is not there is asked every 2 s */
+    assert_true(rig.polls > polls);
+    assert_int_equal(rig.effects.polled.device_state, DEVICE_ONLINE);
+    assert_non_null(strstr(rig.story, "bus shed connected\ndevice d0 back after=6"));
+    rig_done(&rig);
 }
 
 static void the_whole_line_comes_back_together(void **state) {
     (void)state;
-    plant_init(&plant, BUS_SERIAL, 8);
-    plant_begin(&plant, 8);
-    plant_run(&plant, START + 5 * SECOND);
-    plant.disconnected = true;
-    plant_run(&plant, START + 100 * SECOND);
-    assert_int_equal(poller_counters(plant.poller)->devices_dead, 8);
-    plant.disconnected = false;
-    plant_run(&plant, START + 103 * SECOND);
-    assert_int_equal(poller_counters(plant.poller)->devices_online, 8);
-    plant_done(&plant);
+    rig_init(&rig, BUS_SERIAL, 8);
+    rig_begin(&rig, 8);
+    rig_run(&rig, START + 5 * SECOND);
+    rig.disconnected = true;
+    rig_run(&rig, START + 100 * SECOND);
+    assert_int_equal(poller_counters(rig.poller)->devices_dead, 8);
+    rig.disconnected = false;
+    rig_run(&rig, START + 103 * SECOND);
+    assert_int_equal(poller_counters(rig.poller)->devices_online, 8);
+    rig_done(&rig);
 }
 
 int main(void) {

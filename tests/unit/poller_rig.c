@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "poller_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const names[RIG_DEVICES_MAX] = {"d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7"};
+
+struct point *rig_point(struct rig *rig, uint16_t device, enum point_read read, uint16_t address) {
+    struct point *point = &rig->points[device][rig->specs[device].points_count++];
+    *point = (struct point){.name = "p",
+                            .read = read,
+                            .address = address,
+                            .type = read <= READ_DISCRETE ? TYPE_BIT : TYPE_U16,
+                            .registers = 1,
+                            .scale = 1,
+                            .every_ms = 1000,
+                            .class = CLASS_MAINTENANCE,
+                            .verify = true};
+    return point;
+}
+
+void rig_init(struct rig *rig, enum bus_kind kind, uint16_t devices_count) {
+    memset(rig, 0, sizeof(*rig));
+    arena_init(&rig->arena);
+    trace_init(&rig->trace);
+    rig->bus = (struct bus_spec){.name = "shed", .bus = 3, .kind = kind, .baud = 9600, .parity = PARITY_NONE, .stop_bits = 1};
+    rig->answer_at_us = NOW_NEVER;
+    rig->now_us = 100 * SECOND;
+    for (uint16_t d = 0; d < devices_count; d++) {
+        rig->slaves[d].turnaround_us = 5 * MS;
+        rig->specs[d] = (struct device_spec){.name = names[d],
+                                             .device = d,
+                                             .unit_id = (uint8_t)(d + 1),
+                                             .timeout_ms = 200,
+                                             .registers_max = REGISTERS_READ_MAX,
+                                             .gaps_allowed = true,
+                                             .points = rig->points[d]};
+        rig_point(rig, d, READ_HOLDING, 0);
+    }
+}
+
+void rig_begin(struct rig *rig, uint16_t devices_count) {
+    const struct device_spec *specs[RIG_DEVICES_MAX];
+    for (uint16_t d = 0; d < devices_count; d++)
+        specs[d] = &rig->specs[d];
+    assert_int_equal(poller_create(&rig->bus, specs, devices_count, &rig->arena, &rig->trace, &rig->poller), ERR_OK);
+    poller_check(rig->poller);
+    rig_step(rig, POLLER_START);
+}
+
+void rig_done(struct rig *rig) {
+    arena_done(&rig->arena);
+}
+
+static uint16_t get_u16(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+/* Registers read as their own address, bits as the lowest bit of theirs. */
+static void reply(struct rig_slave *slave, const struct pdu *request, struct bus_answer *answer) {
+    uint8_t function = request->bytes[0];
+    uint16_t address = get_u16(&request->bytes[1]), count = get_u16(&request->bytes[3]);
+    bool write = function >= FC_WRITE_COIL;
+    uint8_t exception = slave->exception;
+    answer->status = BUS_ANSWERED;
+    answer->pdu.size = (uint8_t)frame_reply_size(request);
+    memset(answer->pdu.bytes, 0, answer->pdu.size);
+    answer->pdu.bytes[0] = function;
+    answer->pdu.bytes[1] = (uint8_t)(answer->pdu.size - 2);
+    if (write) {
+        slave->writes++;
+        slave->last_write_address = address;
+        slave->last_write_value = count;
+        memcpy(answer->pdu.bytes, request->bytes, 5);
+        answer->pdu.bytes[4] ^= slave->wrong_echo;
+        exception = exception ? exception : slave->write_exception;
+    } else if (slave->registers_max && count > slave->registers_max) {
+        exception = 2;
+    }
+    for (uint16_t i = 0; !write && i < count; i++) {
+        if (function <= FC_READ_DISCRETE) {
+            answer->pdu.bytes[2 + i / 8] |= (uint8_t)(((address + i) & 1) << i % 8);
+        } else {
+            answer->pdu.bytes[2 + 2 * i] = (uint8_t)((address + i) >> 8);
+            answer->pdu.bytes[3 + 2 * i] = (uint8_t)(address + i);
+        }
+    }
+    if (exception) {
+        answer->pdu.bytes[0] = function | 0x80;
+        answer->pdu.bytes[1] = exception;
+        answer->pdu.size = 2;
+    }
+}
+
+static void answer_request(struct rig *rig) {
+    struct rig_slave *slave = &rig->slaves[rig->request.unit_id - 1];
+    struct line_timing line = bus_line_timing(&rig->bus);
+    int64_t took_us = line_bytes_us(&line, rig->request.pdu.size + 3u);
+    rig->answer = (struct bus_answer){.status = BUS_TIMEOUT};
+    slave->asked++;
+    assert_int_equal(rig->request.timeout_us, 200 * MS);
+    if (rig->disconnected) {
+        rig->answer.status = BUS_DISCONNECTED;
+        rig->answer.os_error = 2;
+        took_us = 100;
+    } else if (slave->silent) {
+        took_us += rig->request.timeout_us;
+    } else {
+        reply(slave, &rig->request.pdu, &rig->answer);
+        took_us += slave->turnaround_us + line_bytes_us(&line, rig->answer.pdu.size + 3u);
+        rig->answer.turnaround_us = slave->turnaround_us;
+        if (slave->corrupt)
+            rig->answer.status = BUS_CORRUPT;
+    }
+    rig->answer_at_us = rig->now_us + took_us;
+}
+
+static void tell(struct rig *rig) {
+    const struct trace_line *line;
+    while (trace_take(&rig->trace, &line)) {
+        size_t length = strlen(rig->story);
+        snprintf(rig->story + length, sizeof(rig->story) - length, "%s\n", line->text);
+    }
+    assert_int_equal(rig->trace.dropped, 0);
+}
+
+static void do_step(struct rig *rig, const struct poller_event *event) {
+    struct poller_effects *effects = &rig->effects;
+    bool write = rig->request.pdu.bytes[0] >= FC_WRITE_COIL;
+    poller_step(rig->poller, event, effects);
+    poller_check(rig->poller);
+    tell(rig);
+    rig->steps++;
+    if (event->kind == POLLER_ANSWERED) {
+        if (!write)
+            assert_true(effects->has_polled);
+        assert_false(effects->has_polled && effects->has_written);
+        assert_true(effects->has_polled || write);
+    } else {
+        assert_false(effects->has_polled);
+    }
+    rig->polls += effects->has_polled;
+    rig->written += effects->has_written;
+    if (effects->has_request) {
+        assert_true(rig->answer_at_us == NOW_NEVER); /* one at a time */
+        rig->request = effects->request;
+        rig->requests++;
+        answer_request(rig);
+    }
+    assert_true((rig->answer_at_us == NOW_NEVER) || poller_next_wake(rig->poller) == NOW_NEVER);
+    if (rig->watch != NULL && (effects->has_polled || effects->has_written || effects->has_request))
+        rig->watch(rig, effects);
+    if (rig->hold_releases && effects->has_polled && effects->polled.holds) {
+        effects->polled.holds = false;
+        rig_step(rig, POLLER_RELEASE);
+    }
+}
+
+static struct now now_of(const struct rig *rig) {
+    return (struct now){.mono_us = rig->now_us, .wall_ms = 1700000000000 + rig->now_us / 1000, .wall_trusted = true};
+}
+
+void rig_step(struct rig *rig, enum poller_event_kind kind) {
+    struct poller_event event = {.kind = kind, .now = now_of(rig)};
+    do_step(rig, &event);
+}
+
+void rig_write(struct rig *rig, uint16_t device, uint16_t point, double value, uint32_t id) {
+    struct poller_event event = {.kind = POLLER_WRITE, .now = now_of(rig), .write = {.id = id, .device = device, .point = point, .value = value}};
+    do_step(rig, &event);
+}
+
+bool rig_advance(struct rig *rig, int64_t until_us) {
+    int64_t wake_us = poller_next_wake(rig->poller);
+    int64_t next_us = rig->answer_at_us < wake_us ? rig->answer_at_us : wake_us;
+    if (next_us > until_us) {
+        rig->now_us = until_us > rig->now_us ? until_us : rig->now_us;
+        return false;
+    }
+    rig->now_us = next_us > rig->now_us ? next_us : rig->now_us;
+    struct poller_event event = {.kind = POLLER_TICK, .now = now_of(rig), .answer = &rig->answer};
+    if (rig->answer_at_us != NOW_NEVER) {
+        event.kind = POLLER_ANSWERED;
+        rig->answer.now = event.now;
+        rig->answer_at_us = NOW_NEVER;
+    }
+    do_step(rig, &event);
+    return true;
+}
+
+void rig_run(struct rig *rig, int64_t until_us) {
+    while (rig_advance(rig, until_us)) {
+    }
+}
