@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A Modbus TCP (or RTU over TCP) endpoint: non-blocking on the caller's libuv loop, no thread. Steps its poller itself.
- * Everything here, and the sink, runs on the loop thread. */
+ * Everything here, and the sink, runs on the loop thread. A sink may call bus_tcp_write and bus_tcp_release: they take effect
+ * when it has returned. The program must ignore SIGPIPE. */
 #ifndef YANHUO_BUS_TCP_H
 #define YANHUO_BUS_TCP_H
 
@@ -14,6 +15,7 @@ NODISCARD enum err bus_tcp_open(void *uv_loop, const struct bus_spec *bus, struc
 /* Closes the handles; `closed` is called from the loop when the memory is gone. NULL is allowed. */
 void bus_tcp_close(struct bus_tcp *bus, void (*closed)(void *context), void *context);
 
+/* ERR_FULL when WRITES_PENDING_MAX writes wait. */
 NODISCARD enum err bus_tcp_write(struct bus_tcp *bus, const struct write_command *write);
 void bus_tcp_release(struct bus_tcp *bus);
 

@@ -23,6 +23,8 @@ static void on_polled(void *context, const struct polled *polled) {
             fixture->wrong_values++;
     }
     pthread_mutex_unlock(&fixture->mutex);
+    if (fixture->hook)
+        fixture->hook(fixture->hook_context, polled);
 }
 
 static void on_written(void *context, const struct written *written) {
@@ -62,6 +64,7 @@ void bus_fixture_init(struct bus_fixture *fixture) {
                                         .registers = 1,
                                         .scale = 1,
                                         .every_ms = fixture->every_ms ? fixture->every_ms : FIXTURE_PERIOD_MS,
+                                        .feeds_action = fixture->feeds_action,
                                         .class = CLASS_MAINTENANCE};
     fixture->points[1] = (struct point){.name = "relay",
                                         .unit = "",

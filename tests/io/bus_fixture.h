@@ -14,11 +14,15 @@
 #define FIXTURE_TIMEOUT_MS 60
 
 struct bus_fixture {
+    struct bus_spec spec;                                     /* set by the caller, as the next four */
+    uint32_t every_ms;                                        /* 0: FIXTURE_PERIOD_MS */
+    bool feeds_action;                                        /* each good reply holds the line until released */
+    void (*hook)(void *context, const struct polled *polled); /* called by the sink; may be NULL */
+    void *hook_context;
+
     struct arena arena;
     struct trace trace;
     struct poller *poller;
-    struct bus_spec spec;
-    uint32_t every_ms;      /* 0: FIXTURE_PERIOD_MS */
     struct point points[2]; /* holding register 7; coil 3 for writing */
     struct device_spec device;
     struct bus_sink sink;
@@ -30,7 +34,7 @@ struct bus_fixture {
     size_t traces_length;
 };
 
-/* `spec` and `every_ms` are filled in by the caller before, the rest is zero. */
+/* The caller has set the first fields; the rest is zero. */
 void bus_fixture_init(struct bus_fixture *fixture);
 void bus_fixture_done(struct bus_fixture *fixture);
 

@@ -97,6 +97,32 @@ static void polls_writes_and_closes(void **state) {
     bus_rtu_close(NULL);
 }
 
+/* A held line takes writes, goes on when released, and goes on by itself when nobody releases it. */
+static void a_held_line_takes_writes_and_is_released(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct bus_fixture fixture;
+    struct bus_rtu *bus;
+    unsigned posted = 0;
+    fake_slave_pty(&slave, fake_good);
+    memset(&fixture, 0, sizeof(fixture));
+    fixture.feeds_action = true;
+    fixture.spec = (struct bus_spec){.name = "shed", .kind = BUS_SERIAL, .serial = slave.path, .baud = BAUD, .parity = PARITY_EVEN, .stop_bits = 1};
+    bus_fixture_init(&fixture);
+    assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    for (unsigned round = 0; round < 10; round++) {
+        assert_true(wait_for(&fixture, BUS_ANSWERED, bus_fixture_good(&fixture)));
+        struct write_command write = {.id = round, .device = 0, .point = 1, .value = 1};
+        posted += bus_rtu_write(bus, &write) == ERR_OK;
+        bus_rtu_release(bus);
+    }
+    assert_true(wait_for(&fixture, BUS_ANSWERED, bus_fixture_good(&fixture) + 3)); /* not released: the hold ends */
+    bus_rtu_close(bus);
+    assert_int_equal(bus_fixture_written(&fixture, true), posted);
+    bus_fixture_done(&fixture);
+    fake_slave_stop(&slave);
+}
+
 /* Missing at start, plugged in, pulled out under load, plugged in again: each time polls go on, and nobody spins. */
 static void a_port_may_go_and_come_back(void **state) {
     (void)state;
@@ -205,11 +231,9 @@ static void what_is_no_serial_port_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(polls_writes_and_closes),
-        cmocka_unit_test(a_port_may_go_and_come_back),
-        cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
-        cmocka_unit_test(a_port_in_use_is_left_alone),
-        cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
+        cmocka_unit_test(polls_writes_and_closes),           cmocka_unit_test(a_held_line_takes_writes_and_is_released),
+        cmocka_unit_test(a_port_may_go_and_come_back),       cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
+        cmocka_unit_test(a_port_in_use_is_left_alone),       cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
         cmocka_unit_test(what_is_no_serial_port_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,7 @@ struct world {
     uv_timer_t look; /* so that the loop returns now and then */
     struct bus_fixture fixture;
     struct bus_tcp *bus;
+    unsigned posted; /* writes from the sink */
     bool closed;
 };
 
@@ -129,8 +130,7 @@ static void on_look(uv_timer_t *timer) {
     (void)timer;
 }
 
-static void world_open(struct world *world, enum bus_kind kind, const char *host, uint16_t port) {
-    memset(world, 0, sizeof(*world));
+static void world_start(struct world *world, enum bus_kind kind, const char *host, uint16_t port) {
     world->fixture.spec = (struct bus_spec){.name = "kit", .kind = kind, .host = host, .port = port, .connect_timeout_ms = 1000};
     bus_fixture_init(&world->fixture);
     assert_int_equal(uv_loop_init(&world->loop), 0);
@@ -138,6 +138,11 @@ static void world_open(struct world *world, enum bus_kind kind, const char *host
     assert_int_equal(uv_timer_start(&world->look, on_look, LOOK_MS, LOOK_MS), 0);
     assert_int_equal(
         bus_tcp_open(&world->loop, &world->fixture.spec, world->fixture.poller, &world->fixture.trace, &world->fixture.sink, &world->bus), ERR_OK);
+}
+
+static void world_open(struct world *world, enum bus_kind kind, const char *host, uint16_t port) {
+    memset(world, 0, sizeof(*world));
+    world_start(world, kind, host, port);
 }
 
 static void on_closed(void *context) {
@@ -308,11 +313,36 @@ static void closing_is_clean_in_every_state(void **state) {
         uv_run(&world.loop, UV_RUN_ONCE);
     world_close(&world);
     fake_slave_stop(&slave);
-    bool closed = false;
-    struct world nothing = {.closed = false};
-    bus_tcp_close(NULL, on_closed, &nothing);
-    closed = nothing.closed;
-    assert_true(closed);
+    world.closed = false;
+    bus_tcp_close(NULL, on_closed, &world);
+    assert_true(world.closed);
+}
+
+/* What the engine does: it judges a reply inside the sink, writes, and releases the line. */
+static void write_and_release(void *context, const struct polled *polled) {
+    struct world *world = context;
+    if (!polled->holds)
+        return;
+    struct write_command write = {.id = 1, .device = 0, .point = 1, .value = 1};
+    world->posted += bus_tcp_write(world->bus, &write) == ERR_OK;
+    bus_tcp_release(world->bus);
+}
+
+static void a_sink_may_write_and_release(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct world world;
+    fake_slave_tcp(&slave, 0, false, fake_good);
+    memset(&world, 0, sizeof(world));
+    world.fixture.feeds_action = true;
+    world.fixture.hook = write_and_release;
+    world.fixture.hook_context = &world;
+    world_start(&world, BUS_TCP, "127.0.0.1", slave.port);
+    assert_true(run_until(&world, BUS_ANSWERED, 10));
+    assert_true(world.posted >= 9);
+    assert_true(bus_fixture_written(&world.fixture, true) + 1 >= world.posted);
+    world_close(&world);
+    fake_slave_stop(&slave);
 }
 
 static void writes_go_out_and_are_limited(void **state) {
@@ -370,6 +400,7 @@ int main(void) {
         cmocka_unit_test(a_name_is_resolved_and_its_addresses_tried),
         cmocka_unit_test(a_name_that_does_not_exist_is_told),
         cmocka_unit_test(closing_is_clean_in_every_state),
+        cmocka_unit_test(a_sink_may_write_and_release),
         cmocka_unit_test(writes_go_out_and_are_limited),
         cmocka_unit_test(no_fault_makes_a_busy_loop),
     };
