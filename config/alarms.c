@@ -98,6 +98,35 @@ bool value_read(const struct source *source, const struct node *node, const stru
     return true;
 }
 
+/* A limit that the value cannot pass, or a state it cannot take, is an alarm that never comes. */
+static bool limit_makes_sense(const struct source *source, const struct node *node, const struct point *point, const struct config_alarm *alarm) {
+    double limit = alarm->limit, least = point->range_min, most = point->range_max;
+    bool inside = limit >= least && limit <= most;
+    if (alarm->condition == CONDITION_ABOVE)
+        inside = inside && limit < most;
+    else if (alarm->condition == CONDITION_BELOW)
+        inside = inside && limit > least;
+    if (inside || !point->has_range)
+        return true;
+    source_error(source, node, "'%s' is %s, but the point '%s' only reaches from %g to %g%s%s: the alarm could never be right", node->key->text,
+                 QUOTE(node->text), point->name, least, most, *point->unit ? " " : "", point->unit);
+    return false;
+}
+
+/* With its deadband an alarm must still be able to clear. Told at the deadband when it is written here, else at the limit. */
+static bool can_clear(const struct source *source, const struct node *map, const struct point *point, const struct config_alarm *alarm) {
+    bool above = alarm->condition == CONDITION_ABOVE;
+    double clears = above ? alarm->limit - alarm->deadband : alarm->limit + alarm->deadband;
+    if (!point->has_range || alarm->condition == CONDITION_EQUAL || (clears >= point->range_min && clears <= point->range_max))
+        return true;
+    const struct node *at = member(map, "deadband");
+    if (!at)
+        at = node_place(map);
+    source_error(source, at, "the alarm would clear only %s %g, but the point '%s' reaches from %g to %g: make the deadband smaller",
+                 above ? "below" : "above", clears, point->name, point->range_min, point->range_max);
+    return false;
+}
+
 static bool read_limit(const struct source *source, const struct node *node, const struct point *point, struct arena *arena,
                        struct config_alarm *alarm) {
     if (point->type == TYPE_STRING) {
@@ -105,7 +134,7 @@ static bool read_limit(const struct source *source, const struct node *node, con
         return false;
     }
     if (alarm->condition == CONDITION_EQUAL)
-        return value_read(source, node, point, &alarm->limit, &alarm->label, arena);
+        return value_read(source, node, point, &alarm->limit, &alarm->label, arena) && limit_makes_sense(source, node, point, alarm);
     alarm->label = NULL;
     if (point->type == TYPE_BIT || point->labels_count) {
         source_error(source, node_place(node), "the point '%s' has states, not an amount: use 'is' instead of '%s'", point->name, node->key->text);
@@ -113,11 +142,7 @@ static bool read_limit(const struct source *source, const struct node *node, con
     }
     if (!quantity_read(source, node, point, &alarm->limit))
         return false;
-    bool inside = !point->has_range || (alarm->limit >= point->range_min && alarm->limit <= point->range_max);
-    if (!inside)
-        source_error(source, node, "'%s' is %s, but the point '%s' only reaches from %g to %g%s%s: the alarm could never be right", node->key->text,
-                     QUOTE(node->text), point->name, point->range_min, point->range_max, *point->unit ? " " : "", point->unit);
-    return inside;
+    return limit_makes_sense(source, node, point, alarm);
 }
 
 /* One of above, below, is; a fresh alarm needs it, an override may change it. */
@@ -157,12 +182,6 @@ static bool read_deadband(const struct source *source, const struct node *map, c
         return false;
     if (alarm->deadband < 0) {
         source_error(source, node, "'deadband' is %s, but it is a distance and cannot be negative", QUOTE(node->text));
-        return false;
-    }
-    double width = point->range_max - point->range_min;
-    if (point->has_range && alarm->deadband >= width) {
-        source_error(source, node, "'deadband' is %s, as wide as the whole range of '%s' (%g to %g): the alarm could never clear", QUOTE(node->text),
-                     point->name, point->range_min, point->range_max);
         return false;
     }
     return true;
@@ -220,7 +239,7 @@ bool alarm_read(const struct source *source, const struct node *map, const struc
         ok = read_condition(source, map, point, fresh, arena, alarm);
         if (ok && alarm->condition == CONDITION_EQUAL)
             alarm->deadband = 0;
-        ok = ok && read_deadband(source, map, point, alarm);
+        ok = ok && read_deadband(source, map, point, alarm) && can_clear(source, map, point, alarm);
         ok = read_of(source, map, alarm) && ok;
     } else {
         ok = communication_read(source, map);

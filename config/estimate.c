@@ -49,6 +49,9 @@ enum err estimate_bus(const struct config *config, uint16_t bus, struct arena *s
             continue;
         ret_estimate->devices++;
         ret_estimate->points += device->spec.points_count;
+        int64_t silent_us = device->spec.timeout_ms * (int64_t)1000 + (ret_estimate->line ? line_silence_us(&timing) : 0);
+        if (silent_us > ret_estimate->silent_us)
+            ret_estimate->silent_us = silent_us;
         enum err err = plan_build(&device->spec, ret_estimate->line ? &timing : NULL, scratch, &plan);
         if (err) {
             ret_estimate->failed_device = i;

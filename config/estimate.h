@@ -16,6 +16,7 @@ struct estimate_bus {
     uint32_t fire_period_ms; /* shortest of a fire point; 0: there is none */
     int64_t fire_blocked_us; /* what can stand between a fire request's release and its end */
     int64_t fire_seen_us;    /* a fire point is seen within this while no device is silent; 0: there is none */
+    int64_t silent_us;       /* one device newly silent adds this at most, its timeout and the silence after it */
     uint16_t failed_device;  /* ERR_RANGE: this one needs too many requests */
 };
 

@@ -166,6 +166,7 @@ char *text_file_read(struct source *source, size_t *ret_size) {
     if (!read_ok || !is_clean(source, bytes, length))
         return NULL;
     source->hash = fnv_add(FNV_START, bytes, length);
-    *ret_size = length;
-    return bytes;
+    size_t mark = length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* some editors begin a UTF-8 file with it */
+    *ret_size = length - mark;
+    return bytes + mark;
 }

@@ -18,7 +18,8 @@ static void print_bus(const struct config *config, uint16_t index, struct arena 
     if (bus.line)
         printf("   load %5.1f %%   round %6.0f ms", bus.load * 100, (double)bus.round_us / 1000);
     if (bus.line && bus.fire_period_ms)
-        printf("   fire seen within %.1f s", (double)bus.fire_seen_us / 1e6);
+        printf("   fire seen within %.1f s, and %.1f s more for each device newly silent", (double)bus.fire_seen_us / 1e6,
+               (double)bus.silent_us / 1e6);
     putchar('\n');
 }
 

@@ -294,6 +294,16 @@ static void examples_load(void **state) {
     }
 }
 
+/* A byte order mark and CR LF, as an editor on Windows leaves them. */
+static void a_file_from_windows_loads(void **state) {
+    (void)state;
+    struct site *site = site_load(TESTS_DIR "/vectors/config/good/windows.yaml", PROFILES);
+    assert_string_equal(site->config->gateway_id, "g");
+    assert_string_equal(site->config->uplinks[0].mqtt.host, "h");
+    assert_int_equal(site->diagnostics.count, 0);
+    site_done(site);
+}
+
 static void equal_files_have_equal_hashes(void **state) {
     struct site *again = site_load(GOOD, PROFILES);
     assert_string_equal(again->config->hash, config_of(state)->hash);
@@ -316,6 +326,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(estimates_are_of_the_right_size, load_good, done_good),
         cmocka_unit_test_setup_teardown(equal_files_have_equal_hashes, load_good, done_good),
         cmocka_unit_test(examples_load),
+        cmocka_unit_test(a_file_from_windows_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
