@@ -336,7 +336,7 @@ static int start(struct simulation *simulation, struct arena *arena) {
         return 1;
     }
     simulation->listener = (struct plant_listener){simulation, on_wrote};
-    plant_init(&simulation->plant, simulation->config, arena);
+    plant_build(&simulation->plant, simulation->config, arena);
     simulation->server = tcp_server_create(&simulation->plant, &simulation->listener, simulation->epoll_fd, arena);
     simulation->lines = arena_take(arena, simulation->config->buses_count + 1u, sizeof(struct line));
     for (uint16_t i = 0; i < simulation->config->buses_count; i++)

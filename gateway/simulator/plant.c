@@ -52,7 +52,7 @@ static void rest(struct plant *plant, uint16_t device, uint16_t index) {
         return; /* the point cannot say 0 either: its registers stay 0 */
 }
 
-void plant_init(struct plant *plant, const struct config *config, struct arena *arena) {
+void plant_build(struct plant *plant, const struct config *config, struct arena *arena) {
     *plant = (struct plant){.config = config};
     plant->devices = arena_take(arena, config->devices_count + 1u, sizeof(*plant->devices));
     plant->points = arena_take(arena, config->points_count + 1u, sizeof(*plant->points));

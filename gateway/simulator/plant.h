@@ -36,7 +36,10 @@ struct plant_listener {
 #define PLANT_LINE_TURNAROUND_US 5000 /* of a device on a serial line; over TCP it is 0 */
 
 /* `config` must outlive the plant. */
-void plant_init(struct plant *plant, const struct config *config, struct arena *arena);
+void plant_build(struct plant *plant, const struct config *config, struct arena *arena);
+static inline void plant_init(struct plant *plant, const struct config *config, struct arena *arena) {
+    plant_build(plant, config, arena);
+}
 
 /* CONFIG_NONE when the bus has no such unit. */
 uint16_t plant_device_at(const struct plant *plant, uint16_t bus, uint8_t unit_id);

@@ -133,7 +133,7 @@ struct fixture {
 static int begin(void **state) {
     static struct fixture fixture;
     arena_init(&fixture.arena);
-    plant_init(&fixture.plant, &config, &fixture.arena);
+    plant_build(&fixture.plant, &config, &fixture.arena);
     text_init(&fixture.text, fixture.bytes, sizeof(fixture.bytes));
     *state = &fixture;
     return 0;
