@@ -17,7 +17,8 @@
  * stall, a time-out and a change of protocol version. Destroying answers all that is left, on the pump, before a new epoch.
  *
  * Host names. The library reports a certificate for another host exactly like a refused TCP connection, but its trace says
- * "X509_check_host ... failed" just before, on the same thread. The trace is switched on while a TLS link connects. */
+ * "X509_check_host ... failed" just before, on the same thread; for an address a "X509_check_ip_asc is 1" may take that back.
+ * The trace is switched on while a TLS link connects. A library that words it otherwise makes it LINK_PROTOCOL. */
 #include "gateway/io/mqtt_link.h"
 
 #include <MQTTAsync.h>
@@ -107,7 +108,7 @@ static void failed_notice(struct link *link, int code, int detail, const char *m
     notice->code = code;
     notice->detail = detail;
     snprintf(notice->text, sizeof notice->text, "%s", message ? message : "");
-    notice->host_mismatch = host_check_failed;
+    notice->host_mismatch = host_check_failed && message && strstr(message, "TLS connect failure");
     host_check_failed = false;
     link_notice(link, notice);
 }
@@ -128,13 +129,14 @@ static void on_lost(void *context, char *cause) {
     link_notice(link, mqtt_command_new(MQTT_LOST, link->index));
 }
 
-/* The broker says why it is about to hang up; on_lost follows. */
+/* The broker ends the connection and says why. The library closes it next, but up to 1.3.13 does not call on_lost then. */
 static void on_told_to_leave(void *context, MQTTProperties *properties, enum MQTTReasonCodes reason) {
     (void)properties;
     struct link *link = context;
     pthread_mutex_lock(&link->mqtt->lock);
     link->leave_reason = (int)reason;
     pthread_mutex_unlock(&link->mqtt->lock);
+    link_notice(link, mqtt_command_new(MQTT_LOST, link->index));
 }
 
 static void on_left(void *context, MQTTAsync_successData *data) {
@@ -174,13 +176,20 @@ static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message) {
     (void)level;
     if (strstr(message, "X509_check_host") && strstr(message, "failed"))
         host_check_failed = true;
+    else if (strstr(message, "X509_check_ip_asc is 1"))
+        host_check_failed = false; /* it is an address, and the certificate has it */
 }
 
 /* ---- the handle ---- */
 
-void mqtt_trace_host_check(bool wanted) {
-    MQTTAsync_setTraceCallback(wanted ? on_trace : NULL);
-    MQTTAsync_setTraceLevel(wanted ? MQTTASYNC_TRACE_PROTOCOL : MQTTASYNC_TRACE_FATAL);
+void mqtt_trace_host_check(enum mqtt_trace trace) {
+    static const enum MQTTASYNC_TRACE_LEVELS levels[] = {
+        [TRACE_OFF] = MQTTASYNC_TRACE_FATAL,
+        [TRACE_NAMES] = MQTTASYNC_TRACE_PROTOCOL,
+        [TRACE_ADDRESSES] = MQTTASYNC_TRACE_MINIMUM,
+    };
+    MQTTAsync_setTraceCallback(trace == TRACE_OFF ? NULL : on_trace);
+    MQTTAsync_setTraceLevel(levels[trace]);
 }
 
 const char *mqtt_code_text(int code) {

@@ -38,10 +38,13 @@ static void link_enter(struct link *link, enum link_state state, int64_t limit_u
     link->deadline_us = limit_us == NOW_NEVER ? NOW_NEVER : now_mono_us() + limit_us;
     if (!link->config.tls)
         return;
-    bool connecting = false;
-    for (uint16_t i = 0; i < link->mqtt->links_count; i++)
-        connecting |= link->mqtt->links[i].config.tls && link->mqtt->links[i].state == STATE_CONNECTING;
-    mqtt_trace_host_check(connecting);
+    enum mqtt_trace trace = TRACE_OFF;
+    for (uint16_t i = 0; i < link->mqtt->links_count; i++) {
+        const struct link *other = &link->mqtt->links[i];
+        if (other->config.tls && other->state == STATE_CONNECTING && trace != TRACE_ADDRESSES)
+            trace = other->numeric ? TRACE_ADDRESSES : TRACE_NAMES;
+    }
+    mqtt_trace_host_check(trace);
 }
 
 /* Under lock. */

@@ -27,6 +27,7 @@ struct link {
     uint16_t index;
     struct config_mqtt config; /* its texts are copies */
     const char *uri, *status_topic, *command_filter;
+    bool numeric; /* the host is an address */
 
     /* The pump's own. */
     void *handle;
@@ -89,7 +90,8 @@ void mqtt_handle_drop(struct link *link);
 const char *mqtt_code_text(int code);
 const char *mqtt_reason_text(int reason);
 
-/* Switches the host name check's trace on while a TLS link connects. */
-void mqtt_trace_host_check(bool wanted);
+/* The trace of the host name check, for links that connect by name or also by address; the latter traces every call. */
+enum mqtt_trace { TRACE_OFF, TRACE_NAMES, TRACE_ADDRESSES };
+void mqtt_trace_host_check(enum mqtt_trace trace);
 
 #endif

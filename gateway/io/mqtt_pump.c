@@ -4,6 +4,7 @@
  * mqtt_close never waits for the pump longer than it promises: a pump stuck in the library (its destroy may wait 10 s, its
  * name look-up longer) is muted and left to itself, and frees everything when it comes back. Therefore everything it needs of
  * the configuration is copied at the start. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,8 @@ static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, cons
     link->status_topic = join_text(arena, config->topic_prefix, "/status");
     link->command_filter = join_text(arena, config->topic_prefix, "/cmd/#");
 
+    unsigned char address[sizeof(struct in6_addr)];
+    link->numeric = inet_pton(AF_INET, config->host, address) == 1 || inet_pton(AF_INET6, config->host, address) == 1;
     bool version_6 = strchr(config->host, ':') != NULL; /* an IPv6 address */
     size_t size = strlen(config->host) + sizeof "ssl://[]:65535";
     char *uri = arena_take(arena, size, 1);

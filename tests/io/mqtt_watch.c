@@ -76,7 +76,8 @@ void watch_init(struct watch *watch, uint16_t port) {
     watch->config.uplinks = watch->configs;
     watch->config.uplinks_count = 1;
     for (unsigned i = 0; i < WATCH_UPLINKS; i++) {
-        static const char *const ids[] = {"test-0", "test-1", "test-2"};
+        static const char *const ids[WATCH_UPLINKS] = {"test-0", "test-1", "test-2", "test-3", "test-4",
+                                                       "test-5", "test-6", "test-7", "test-8", "test-9"};
         watch->configs[i] = (struct config_uplink){
             .name = ids[i],
             .kind = UPLINK_MQTT,

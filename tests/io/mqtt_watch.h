@@ -8,7 +8,7 @@
 
 #include "gateway/io/mqtt.h"
 
-#define WATCH_UPLINKS 3
+#define WATCH_UPLINKS 10
 
 struct watch_uplink {
     bool up;
