@@ -186,10 +186,10 @@ static void read_points(struct loader *loader, const struct node *map, struct co
         source_error(&loader->site, node_place(map), "the device '%s' needs a profile, or points of its own", QUOTE(map->key->text));
     profile = schema_member(&schema_device, map, "profile");
     points = schema_member(&schema_device, map, "points");
-    more->broken = !profile && !points;
+    more->broken = (!profile && !points) || loader->config->points_count > POINTS_MAX;
     if (profile)
         take_profile(loader, profile, device, more);
-    else if (points && loader->config->points_count <= POINTS_MAX)
+    else if (points && !more->broken)
         more->broken = !points_read(&loader->site, points, loader->arena, &more->points, &device->spec.points_count);
     loader->config->points_count += device->spec.points_count;
     if (!more->points)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands about the configuration as a person calls them: what they print and with which status they end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define GOOD TESTS_DIR "/vectors/config/good/site.yaml"
+#define WRONG TESTS_DIR "/vectors/config/alarm-unit.yaml --profiles " TESTS_DIR "/vectors/config/profiles"
+#define PRINTED_SIZE 262144
+
+static char printed[PRINTED_SIZE];
+
+/* Runs the program and returns its exit status; what it printed, errors included, is in `printed`. */
+static int run(const char *arguments) {
+    char line[4096];
+    snprintf(line, sizeof(line), "%s %s 2>&1", PROGRAM, arguments);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t length = fread(printed, 1, sizeof(printed) - 1, pipe);
+    printed[length] = '\0';
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void assert_printed(const char *part) {
+    if (!strstr(printed, part))
+        fail_msg("'%s' is not in: %s", part, printed);
+}
+
+static void check_tells_what_a_site_costs(void **state) {
+    (void)state;
+    assert_int_equal(run("check -c " GOOD), 0);
+    assert_printed("site-01: 2 places, 3 buses, 4 devices, 20 points, 11 alarms, 3 actions, 2 uplinks\n");
+    assert_printed("  bus line ");
+    assert_printed("fire seen within 1.");
+    assert_printed("  uplink city ");
+    assert_printed(" MB a month");
+    assert_printed("0 errors, 1 warning\n");
+}
+
+static void check_fails_on_errors(void **state) {
+    (void)state;
+    assert_int_equal(run("check --config " WRONG), 2);
+    assert_printed("alarm-unit.yaml:9:32: error: 'above' is '9' without a unit; the point 'current' is in A: write '9 A'\n");
+    assert_printed("4 errors, 0 warnings\n");
+    assert_null(strstr(printed, "MB a month"));
+    assert_int_equal(run("check -c /no/such/file"), 2);
+    assert_printed("/no/such/file: error: cannot be read: No such file or directory\n");
+}
+
+static void a_wrong_call_tells_the_right_one(void **state) {
+    (void)state;
+    static const char *const calls[] = {"check", "check -c", "check -c a b", "check --nonsense", "explain a b", "explain --help", "schema x"};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        assert_int_equal(run(calls[i]), 2);
+        assert_printed("usage: yanhuo ");
+    }
+}
+
+static void explain_and_schema_print_the_table(void **state) {
+    (void)state;
+    assert_int_equal(run("explain 'uplinks.*.readings.batch'"), 0);
+    assert_printed("default 5s");
+    assert_int_equal(run("explain"), 0);
+    assert_printed("devices.*.unit_id ");
+    assert_int_equal(run("explain devices.x.unit_i"), 2);
+    assert_printed("did you mean 'unit_id'?");
+    assert_int_equal(run("schema"), 0);
+    assert_printed("https://json-schema.org/draft/2020-12/schema");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_tells_what_a_site_costs),
+        cmocka_unit_test(check_fails_on_errors),
+        cmocka_unit_test(a_wrong_call_tells_the_right_one),
+        cmocka_unit_test(explain_and_schema_print_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
