@@ -33,7 +33,7 @@
 
 struct options {
     const char *config, *profiles;
-    bool until_eof, still;
+    bool until_eof, still, help;
 };
 
 struct simulation {
@@ -56,7 +56,15 @@ static const char *const usage_text = "usage: yanhuo simulate CONFIG [--profiles
                                       "  Plays every bus of CONFIG: serial ones as pseudo terminals linked at their paths, TCP ones as servers.\n"
                                       "  --profiles DIR  look for device profiles there\n"
                                       "  --until-eof     end when standard input ends (otherwise only a signal or 'quit' does)\n"
-                                      "  --still         no slow wave on analog points\n";
+                                      "  --still         no slow wave on analog points\n"
+                                      "Commands on standard input, one a line, each answered by one line:\n"
+                                      "  set DEVICE/POINT VALUE           a number or a label: set smoke-1/smoke alarm, set meter-1/current 12.5\n"
+                                      "  get DEVICE/POINT                 what a reader of the bus sees\n"
+                                      "  unplug DEVICE, plug DEVICE       it falls silent, and answers again\n"
+                                      "  unplug-bus BUS, plug-bus BUS     the whole bus goes away, and comes back\n"
+                                      "  delay DEVICE TIME                from a request's end to its answer: delay fume-1 20ms\n"
+                                      "  quit\n"
+                                      "Every write that a device carries out is told as: written DEVICE/POINT VALUE\n";
 
 #define COMMANDS "set, get, unplug, plug, unplug-bus, plug-bus, delay, quit"
 
@@ -368,6 +376,8 @@ static bool read_options(int argc, char **argv, struct options *options) {
             options->until_eof = true;
         else if (strcmp(argv[i], "--still") == 0)
             options->still = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            options->help = true;
         else if (strcmp(argv[i], "--profiles") == 0 && i + 1 < argc)
             options->profiles = argv[++i];
         else if (argv[i][0] != '-' && !options->config)
@@ -375,7 +385,7 @@ static bool read_options(int argc, char **argv, struct options *options) {
         else
             return false;
     }
-    return options->config != NULL;
+    return options->help || options->config;
 }
 
 int command_simulate(int argc, char **argv) {
@@ -385,6 +395,10 @@ int command_simulate(int argc, char **argv) {
     if (!read_options(argc, argv, &simulation.options)) {
         (void)fputs(usage_text, stderr);
         return 2;
+    }
+    if (simulation.options.help) {
+        (void)fputs(usage_text, stdout);
+        return 0;
     }
     arena_init(&arena);
     diagnostics_init(&diagnostics);
