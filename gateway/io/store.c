@@ -23,11 +23,9 @@
 
 #define CHECKPOINT_US (300 * INT64_C(1000000)) /* a power cut costs at most this much of the history */
 #define EXPIRE_US (3600 * INT64_C(1000000))
-#define SLOW_US 2000000       /* a commit that took this long is told */
-#define NOT_SLOW_US 500000    /* and told to be over below this */
-#define SPOOL_CHECK_US 300000 /* what the start may spend looking for damage */
-#define HISTORY_CHECK_US 100000
-#define OPEN_TRIES 4 /* each puts one damaged file aside; there are two */
+#define SLOW_US 2000000    /* a commit that took this long is told */
+#define NOT_SLOW_US 500000 /* and told to be over below this */
+#define OPEN_TRIES 4       /* each puts one damaged file aside; there are two */
 
 struct store {
     char dir[STORE_PATH_SIZE], spool_path[STORE_PATH_SIZE], history_path[STORE_PATH_SIZE];
@@ -69,7 +67,10 @@ static void state_tell(struct store *store, enum err *state, enum err err, const
         tell(store, TRACE_INFO, "store: %s works again", path);
     else
         tell(store, TRACE_ERROR, "store: %s fails: %s (%s, error %d%s%s); %s", path, err_sentence(err), failure->text, failure->code,
-             failure->os_error ? ", " : "", failure->os_error ? strerror(failure->os_error) : "", consequence);
+             failure->os_error ? ", " : "", failure->os_error ? strerror(failure->os_error) : "",
+             err == ERR_CORRUPT ? "restart the gateway: it looks through the file then, puts it aside and begins a new one" : consequence);
+    if (err == ERR_CORRUPT)
+        files_note_damage(path);
 }
 
 static void slow_tell(struct store *store, int64_t took_us) {
@@ -101,16 +102,11 @@ static void run_do(struct store *store, const struct run *run) {
     struct store_stored stored = {.lane = run->lane, .last_seq = run->last_seq};
     stored.err = spool_write(store, run, &failure, &stored.took_us);
     stored.os_error = stored.err != ERR_OK ? failure.os_error : 0;
-    for (int lane = LANES_COUNT - 1; stored.err == ERR_OK && lane >= 0; lane--) {
-        struct spool_evicted *evicted = &store->spool.evicted[lane];
-        if (!evicted->count)
-            continue;
-        stored.evicted_lane = (enum lane)lane;
-        stored.evicted_from = evicted->from;
-        stored.evicted_to = evicted->to;
-        stored.evicted_count = evicted->count;
-        *evicted = (struct spool_evicted){0};
-        break; /* another lane's goes with the next run */
+    struct spool_evicted evicted;
+    if (stored.err == ERR_OK && spool_take_evicted(&store->spool, &stored.evicted_lane, &evicted)) {
+        stored.evicted_from = evicted.from;
+        stored.evicted_to = evicted.to;
+        stored.evicted_count = evicted.count;
     }
     queue_run_done(&store->queue, run->lane); /* first, so that the next may be submitted from within the call */
     store->sink.stored(store->sink.context, &stored);
@@ -213,6 +209,10 @@ static void databases_close(struct store *store) {
     store->reader.database = store->history_database = store->spool_database = NULL;
 }
 
+/* What the start depends on; the large tables are looked through only in a small file or when damage was met before. */
+static const char *const spool_tables[] = {"run_fire", "run_event", "cursor", "alarm", "uplink", "gap", "meta", "series", NULL};
+static const char *const history_tables[] = {"series", "tail", NULL};
+
 /* One attempt at everything; on failure *ret_path is the file to blame. */
 static enum err databases_open(struct store *store, const struct config *config, struct arena *arena, struct store_image *ret_image,
                                const char **ret_path, struct database_failure *ret_failure) {
@@ -222,7 +222,7 @@ static enum err databases_open(struct store *store, const struct config *config,
     if (err == ERR_OK)
         err = spool_create(store->spool_database, ret_failure);
     if (err == ERR_OK)
-        err = database_check(store->spool_database, SPOOL_CHECK_US, ret_failure);
+        err = database_check(store->spool_database, spool_tables, files_take_note(store->spool_path), ret_failure);
     if (err != ERR_OK)
         return err;
     *ret_path = store->history_path;
@@ -230,7 +230,7 @@ static enum err databases_open(struct store *store, const struct config *config,
     if (err == ERR_OK)
         err = history_create(store->history_database, ret_failure);
     if (err == ERR_OK)
-        err = database_check(store->history_database, HISTORY_CHECK_US, ret_failure);
+        err = database_check(store->history_database, history_tables, files_take_note(store->history_path), ret_failure);
     if (err != ERR_OK)
         return err;
     err = spool_load(store->spool_database, store->history_database, config, arena, ret_image, &store->spool, &failed, ret_failure);

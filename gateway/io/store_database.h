@@ -33,8 +33,9 @@ struct database_failure {
 NODISCARD enum err database_open(const char *path, enum database_mode mode, struct database **ret_database, struct database_failure *ret_failure);
 void database_close(struct database *database); /* finalises its statements; NULL is allowed */
 
-/* Looks through the file for damage, for at most `limit_us`; ERR_CORRUPT with what was found first. */
-NODISCARD enum err database_check(struct database *database, int64_t limit_us, struct database_failure *ret_failure);
+/* Looks for damage; ERR_CORRUPT with what was found first. In a large file, which would hold up the start, only in the
+ * tables named in `tables` (ended by NULL), unless `whole`. */
+NODISCARD enum err database_check(struct database *database, const char *const *tables, bool whole, struct database_failure *ret_failure);
 
 /* Runs SQL that returns nothing. */
 void database_run(struct database *database, const char *sql);

@@ -74,6 +74,24 @@ enum err files_quarantine(const char *path, int64_t wall_ms, char ret_path[STORE
     return rename(path, ret_path) < 0 ? ERR_IO : ERR_OK;
 }
 
+static void note_path(const char *path, char ret_note[STORE_PATH_SIZE + 8]) {
+    snprintf(ret_note, STORE_PATH_SIZE + 8, "%s.check", path);
+}
+
+void files_note_damage(const char *path) {
+    char note[STORE_PATH_SIZE + 8];
+    note_path(path, note);
+    int fd = open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd >= 0)
+        close(fd);
+}
+
+bool files_take_note(const char *path) {
+    char note[STORE_PATH_SIZE + 8];
+    note_path(path, note);
+    return unlink(note) == 0;
+}
+
 void files_sync_folder(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {

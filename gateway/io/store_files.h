@@ -3,6 +3,7 @@
 #ifndef YANHUO_STORE_FILES_H
 #define YANHUO_STORE_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,11 @@ NODISCARD enum err files_path(const char *dir, const char *name, char ret_path[S
 
 /* Renames PATH, PATH-wal and PATH-shm to PATH.corrupt-TIME..., never over an existing file. ret_path is PATH's new name. */
 NODISCARD enum err files_quarantine(const char *path, int64_t wall_ms, char ret_path[STORE_PATH_SIZE]);
+
+/* A note beside PATH that it was found damaged while in use, so that the next start looks through all of it. */
+void files_note_damage(const char *path);
+/* Is there such a note? It is taken away. */
+bool files_take_note(const char *path);
 
 /* Makes names created or changed in the folder durable. */
 void files_sync_folder(const char *dir);

@@ -39,6 +39,7 @@ enum err spool_create(struct database *database, struct database_failure *ret_fa
                            " PRIMARY KEY(uplink, lane)) WITHOUT ROWID;"
                            "CREATE TABLE alarm(device TEXT, alarm TEXT, body BLOB NOT NULL, PRIMARY KEY(device, alarm)) WITHOUT ROWID;"
                            "CREATE TABLE uplink(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+                           "CREATE TABLE gap(lane INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL);"
                            "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                            "PRAGMA user_version = 1");
     database_run(database, series_sql);
@@ -244,6 +245,14 @@ static void alarms_read(struct database *database, struct arena *arena, struct s
     image->alarms = alarms;
 }
 
+static void gaps_read(struct spool *spool) {
+    struct statement *read = database_prepare(spool->database, "SELECT lane, first, last, n FROM gap WHERE lane BETWEEN 0 AND 2");
+    while (statement_step(read))
+        spool->evicted[statement_int(read, 0)] = (struct spool_evicted){
+            .from = (uint64_t)statement_int(read, 1), .to = (uint64_t)statement_int(read, 2), .count = (uint64_t)statement_int(read, 3)};
+    statement_done(read);
+}
+
 static void spool_prepare(struct spool *spool) {
     struct database *database = spool->database;
     spool->put_cursor = database_prepare(database, "INSERT OR REPLACE INTO cursor VALUES(?, ?, ?, ?)");
@@ -251,6 +260,8 @@ static void spool_prepare(struct spool *spool) {
     spool->remove_alarm = database_prepare(database, "DELETE FROM alarm WHERE device = ? AND alarm = ?");
     spool->put_next_seq = database_prepare(database, "INSERT INTO meta VALUES('next_seq', ?1)"
                                                      " ON CONFLICT(key) DO UPDATE SET value = max(value, ?1)");
+    spool->put_gap = database_prepare(database, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?)");
+    spool->remove_gap = database_prepare(database, "DELETE FROM gap WHERE lane = ?");
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
         const char *table = spool_lane_tables[lane];
         char sql[192];
@@ -306,6 +317,7 @@ enum err spool_load(struct database *database, struct database *history, const s
     series_read(database, arena, &ret_image->series);
     ret_image->series.of_point = of_point;
     alarms_read(database, arena, ret_image);
+    gaps_read(ret_spool);
     spool_prepare(ret_spool);
     ret_spool->pages_max = pages_allowed(config, ret_image);
     char sql[64];

@@ -5,8 +5,8 @@
  *
  * Room: the file may use spool_bytes_max. Before a run is written the oldest readings go until it fits, then (for an event)
  * the oldest events, and only for a fire entry the oldest fire entries: nothing displaces what matters more than itself.
- * A reading run that still has no room is dropped itself and told as evicted. Undelivered entries dropped are counted when
- * the commit succeeded and told by the next `stored`. */
+ * A reading run that still has no room is dropped itself and told as evicted. Undelivered entries dropped are counted in the
+ * same commit (table gap), told by the next `stored`, also after a restart, and taken out with the commit after that. */
 #include "gateway/io/store_spool.h"
 
 #include <stdio.h>
@@ -116,12 +116,10 @@ static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted 
             continue;
         size_t size;
         int64_t first_seq = statement_int(oldest, 0);
-        uint64_t last_seq = (uint64_t)statement_int(oldest, 1);
         const uint8_t *body = statement_bytes(oldest, 3, &size);
         evicted_count(spool, body, size, &evicted[victim]);
         statement_reset(oldest);
         run_remove(spool, (enum lane)victim, first_seq);
-        next_seq_write(spool, last_seq + 1);
         return true;
     }
     return false;
@@ -170,6 +168,33 @@ static void evicted_add(struct spool_evicted *sum, const struct spool_evicted *m
     sum->count += more->count;
 }
 
+static void gaps_write(struct spool *spool, const struct spool_evicted sums[LANES_COUNT]) {
+    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+        if (sums[lane].count == spool->evicted[lane].count && !spool->evicted_dirty[lane])
+            continue;
+        struct statement *statement = sums[lane].count ? spool->put_gap : spool->remove_gap;
+        statement_bind_int(statement, 1, lane);
+        if (sums[lane].count) {
+            statement_bind_int(statement, 2, (int64_t)sums[lane].from);
+            statement_bind_int(statement, 3, (int64_t)sums[lane].to);
+            statement_bind_int(statement, 4, (int64_t)sums[lane].count);
+        }
+        statement_step(statement);
+    }
+}
+
+bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted) {
+    for (int lane = LANES_COUNT - 1; lane >= 0; lane--)
+        if (spool->evicted[lane].count) {
+            *ret_lane = (enum lane)lane;
+            *ret_evicted = spool->evicted[lane];
+            spool->evicted[lane] = (struct spool_evicted){0};
+            spool->evicted_dirty[lane] = true;
+            return true;
+        }
+    return false;
+}
+
 enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure) {
     struct spool_evicted evicted[LANES_COUNT] = {{0}};
     database_begin(spool->database);
@@ -185,11 +210,17 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
         alarms_write(spool, run);
         run_write(spool, run, evicted);
     }
+    struct spool_evicted sums[LANES_COUNT];
+    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+        sums[lane] = spool->evicted[lane];
+        evicted_add(&sums[lane], &evicted[lane]);
+    }
+    gaps_write(spool, sums);
     enum err err = database_end(spool->database, ret_failure);
     if (err != ERR_OK)
         return err;
     memset(spool->dirty, 0, sizeof(spool->dirty));
-    for (unsigned lane = 0; lane < LANES_COUNT; lane++)
-        evicted_add(&spool->evicted[lane], &evicted[lane]);
+    memset(spool->evicted_dirty, 0, sizeof(spool->evicted_dirty));
+    memcpy(spool->evicted, sums, sizeof(sums));
     return ERR_OK;
 }

@@ -24,8 +24,9 @@ struct spool {
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
     int64_t pages_max;
-    struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet */
-    struct statement *put_cursor, *put_alarm, *remove_alarm, *put_next_seq;
+    struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
+    bool evicted_dirty[LANES_COUNT];
+    struct statement *put_cursor, *put_alarm, *remove_alarm, *put_next_seq, *put_gap, *remove_gap;
     struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
 };
 
@@ -42,6 +43,8 @@ NODISCARD enum err spool_load(struct database *database, struct database *histor
 
 /* One commit: cursors that moved, the run with its alarm records (NULL: cursors only), and what became superfluous deleted. */
 NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure);
+/* What was evicted and not told yet, one lane a call; false when nothing. It is then forgotten with the next commit. */
+bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted);
 
 /* Entries of the lane with the uplink's bit in (after_seq, through_seq], into `bytes` of QUERY_ROWS_SIZE. */
 struct rows_reader {

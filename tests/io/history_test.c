@@ -37,7 +37,7 @@ static struct packed_reading reading_random(struct prng *prng, int64_t at_ms) {
         break;
     case 3:
         reading.value.kind = VALUE_TEXT;
-        snprintf(reading.value.text, sizeof(reading.value.text), "%.*s", (int)prng_below(prng, 32), "SDM630-MCT-V2-0123456789abcdefgh");
+        memcpy(reading.value.text, "SDM630-MCT-V2-0123456789abcdefgh", prng_below(prng, VALUE_TEXT_SIZE));
         break;
     case 4:
         reading.value.kind = VALUE_NUMBER;

@@ -100,6 +100,38 @@ static void damaged_files_are_put_aside(void **state) {
         }
 }
 
+/* A large file is not looked through at every start. What is then met while reading is told, and the next start looks. */
+static void damage_met_in_use(void **state) {
+    (void)state;
+    struct store_fixture f;
+    char path[128], garbage[4096];
+    struct stat status;
+    fixture_init(&f);
+    fixture_open(&f);
+    for (uint64_t seq = 1; seq < 2000; seq += 100)
+        fixture_submit(&f, LANE_READING, seq, seq + 99, 1, 10000);
+    fixture_close(&f);
+    fixture_path(&f, "spool.db", path);
+    assert_int_equal(stat(path, &status), 0);
+    memset(garbage, 0xA5, sizeof(garbage));
+    for (off_t page = 1000; page < 1300; page++) /* a run's overflow pages, and with them the next page's number */
+        file_write(path, garbage, sizeof(garbage), page * 4096);
+    fixture_open(&f);
+    assert_false(f.image.quarantined);
+    enum err err = ERR_OK;
+    for (uint64_t after = 0; err == ERR_OK && after < 2000; after = f.rows.through_seq)
+        err = fixture_ask(&f, 0, LANE_READING, after, 2000);
+    assert_int_equal(err, ERR_CORRUPT);
+    assert_int_equal(fixture_ask(&f, 0, LANE_READING, 400, 2000), ERR_CORRUPT);
+    assert_true(f.rows.size == 0 && f.rows.through_seq == 400); /* nothing was looked at */
+    assert_non_null(strstr(f.lines, "restart the gateway"));
+    fixture_close(&f);
+    fixture_open(&f);
+    assert_true(f.image.quarantined);
+    assert_true(f.image.next_seq == 1);
+    fixture_done(&f);
+}
+
 static void one_process_a_folder(void **state) {
     (void)state;
     struct store_fixture f, other;
@@ -338,11 +370,8 @@ static void killed_at_any_moment(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(damaged_files_are_put_aside),
-        cmocka_unit_test(one_process_a_folder),
-        cmocka_unit_test(folders_that_cannot_be_written),
-        cmocka_unit_test(failing_writes_are_answered),
-        cmocka_unit_test(disk_full),
+        cmocka_unit_test(damaged_files_are_put_aside),    cmocka_unit_test(damage_met_in_use),           cmocka_unit_test(one_process_a_folder),
+        cmocka_unit_test(folders_that_cannot_be_written), cmocka_unit_test(failing_writes_are_answered), cmocka_unit_test(disk_full),
         cmocka_unit_test(killed_at_any_moment),
     };
     return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);

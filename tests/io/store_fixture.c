@@ -150,12 +150,16 @@ const struct store_stored *fixture_submit(struct store_fixture *fixture, enum la
     return &fixture->stored;
 }
 
-const char *fixture_query(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {
-    static char text[4096];
+enum err fixture_ask(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {
     unsigned before = fixture->rows_count;
     store_query(fixture->store, uplink, lane, after_seq, through_seq);
     wait_until(fixture, &fixture->rows_count, before + 1);
-    assert_int_equal(fixture->rows.err, ERR_OK);
+    return fixture->rows.err;
+}
+
+const char *fixture_query(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {
+    static char text[4096];
+    assert_int_equal(fixture_ask(fixture, uplink, lane, after_seq, through_seq), ERR_OK);
     assert_true(fixture->rows.after_seq == after_seq && fixture->rows.uplink == uplink && fixture->rows.lane == lane);
     struct entry entry;
     size_t step, length = 0;
