@@ -149,6 +149,14 @@ class Stage:
         process = self.start("subscriber", arguments + ["-t", TOPICS + "#", "-F", "%U %r %t %p"], stdout=subprocess.PIPE)
         self.follow(process.stdout, self.on_message)
 
+    def retained(self, topics):
+        """(topic, content) of what the broker holds for whoever comes now."""
+        arguments = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-W", "2", "--retained-only", "-t", TOPICS + topics, "-F", "%t %p"]
+        output = subprocess.run(arguments, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode("utf-8", "replace")
+        for line in output.splitlines():
+            topic, _, payload = line.partition(" ")
+            yield topic[len(TOPICS) :], json.loads(payload or "{}")
+
     def start_field(self):
         process = self.start(
             "field", [self.program, "simulate", self.config, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

@@ -218,6 +218,13 @@ class Story:
         passed = heard.missing() == 0 and heard.without_id == 0 and heard.received > 0
         return f"{heard.received} 条 messages, 缺 missing {heard.missing()}\n重复 duplicates {heard.duplicates}", passed
 
+    def present(self):
+        """A subscriber that comes late knows what is wrong now, from the retained messages alone."""
+        active = sorted(topic.split("/", 1)[1] for topic, alarm in self.stage.retained("alarm/#") if alarm.get("state") in view.ACTIVE)
+        wanted = ["fume-1/purifier-off", "meter-1/branch-overcurrent", "smoke-1/smoke-alarm", "smoke-2/smoke-alarm"]
+        wrong = sorted(set(active) ^ set(wanted))
+        return f"{len(active)} 个报警 active" + ("\n不符 wrong: " + ", ".join(wrong) if wrong else ""), not wrong
+
     def tell(self):
         steps = [
             ("正常运行 normal", "6 个设备有读数 6 devices read\n没有报警 no alarm", self.normal),
@@ -228,6 +235,7 @@ class Story:
             ("断网 broker cut", "无网络仍断电\nrelay acts without network", self.cut),
             ("网络恢复 broker back", "断网事件全部到达\nevents of the cut arrive", self.back),
             ("全部送达 all delivered", "编号无缺 no number missing\n重复可识别 duplicates known", self.complete),
+            ("当前状态 present state", "后来的订阅者看到 4 个报警\na late subscriber sees 4", self.present),
         ]
         began = time.monotonic()
         try:
