@@ -18,7 +18,7 @@
 
 #define BAUD 19200
 #define UNIT 5
-#define TIMEOUT_US 150000
+#define TIMEOUT_US 300000
 
 static bool noise_before(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
     static const uint8_t noise[] = {0, UNIT, 0xFF, UNIT, 3, 7};
@@ -146,26 +146,26 @@ struct fault {
     fake_script *script;
     enum bus_status status;
     uint16_t count;
-    unsigned ms_max; /* how long it may take on an idle machine, with some room */
+    unsigned ms_max; /* how long it may take on an idle machine, with some room; a third of the timeout where it must not be waited for */
 };
 
 static const struct fault faults[] = {
     {"good", fake_good, BUS_ANSWERED, 4, 60},
     {"longest", fake_good, BUS_ANSWERED, 125, 250},
-    {"silent", fake_silent, BUS_TIMEOUT, 4, 210},
+    {"silent", fake_silent, BUS_TIMEOUT, 4, 360},
     {"noise before", noise_before, BUS_ANSWERED, 4, 60},
     {"noise byte, then a late start", noise_byte_then_late_start, BUS_ANSWERED, 4, 130},
-    {"noise inside", noise_inside, BUS_CORRUPT, 4, 100},
-    {"wrong unit", wrong_unit, BUS_CORRUPT, 4, 210},
+    {"noise inside", noise_inside, BUS_CORRUPT, 4, 80},
+    {"wrong unit", wrong_unit, BUS_CORRUPT, 4, 360},
     {"wrong unit, then the right one", wrong_unit_then_right, BUS_ANSWERED, 4, 110},
-    {"truncated", truncated, BUS_CORRUPT, 4, 100},
+    {"truncated", truncated, BUS_CORRUPT, 4, 80},
     {"CRC error", crc_error, BUS_CORRUPT, 4, 60},
     {"echo", echo, BUS_ANSWERED, 4, 60},
-    {"echo, then silence", echo_only, BUS_TIMEOUT, 4, 210},
+    {"echo, then silence", echo_only, BUS_TIMEOUT, 4, 360},
     {"single bytes", single_bytes, BUS_ANSWERED, 4, 130},
-    {"dribbling for 6 s", dribbling, BUS_CORRUPT, 125, 500},
+    {"dribbling for 6 s", dribbling, BUS_CORRUPT, 125, 700},
     {"exception", exception, BUS_ANSWERED, 4, 60},
-    {"late", late, BUS_TIMEOUT, 4, 210},
+    {"late", late, BUS_TIMEOUT, 4, 360},
 };
 
 /* After each fault the next transaction must be whole again: its own values, not something left over. */
