@@ -20,6 +20,7 @@
  *
  * "condition": at least n of the last m good readings were over the limit, for the whole on-delay. "return": no longer so,
  * counted with the deadband, for the whole off-delay. A reading inside the deadband continues what was before it.
+ * What a person does changes no condition and disturbs no delay.
  * Guarantees: without a good value nothing changes: the state holds, a running delay is frozen and goes on with what was left
  * of it, so that flapping communication can neither clear an alarm nor keep it from coming. An occurrence lasts from leaving
  * NORMAL until NORMAL. A delay that runs has its deadline set, or is frozen with time left; never both. */
@@ -120,10 +121,11 @@ static bool judge(struct alarm *alarm, const struct now *now, bool condition, en
     return alarm_on_time(alarm, now, ret_cause);
 }
 
-/* Over the limit, or within the deadband while active: a condition that began ends only on the far side of the deadband. */
+/* Over the limit, or within the deadband after a reading that was: what began ends only on the far side of the deadband, also
+ * while a delay runs, so that noise around the limit neither keeps an alarm from coming nor from going. */
 static bool over(const struct alarm *alarm, double number) {
     const struct config_alarm *rule = alarm->rule;
-    double margin = alarm_state_active(alarm->state) ? rule->deadband : 0;
+    double margin = alarm->history & 1 ? rule->deadband : 0;
     switch (rule->condition) {
     case CONDITION_ABOVE:
         return number > rule->limit - margin;
@@ -153,8 +155,9 @@ bool alarm_on_value(struct alarm *alarm, const struct now *now, const struct val
 void alarm_on_blind(struct alarm *alarm, const struct now *now) {
     if (!alarm->waiting || alarm->deadline_us == NOW_NEVER)
         return;
-    int64_t left_us = alarm->deadline_us - now->mono_us;
-    alarm->frozen_us = left_us > 0 ? left_us : 0;
+    if (alarm->deadline_us <= now->mono_us)
+        return; /* it ran out while there was data; alarm_on_time says so, however late it is called */
+    alarm->frozen_us = alarm->deadline_us - now->mono_us;
     alarm->deadline_us = NOW_NEVER;
 }
 
@@ -169,19 +172,23 @@ bool alarm_on_time(struct alarm *alarm, const struct now *now, enum alarm_cause 
     return true;
 }
 
+/* By a person: changes no condition, so a running delay goes on. */
+static void enter_by_person(struct alarm *alarm, const struct now *now, enum alarm_state state) {
+    bool waiting = alarm->waiting;
+    int64_t deadline_us = alarm->deadline_us, frozen_us = alarm->frozen_us;
+    enter(alarm, now, state);
+    alarm->waiting = waiting;
+    alarm->deadline_us = deadline_us;
+    alarm->frozen_us = frozen_us;
+}
+
 bool alarm_acknowledge(struct alarm *alarm, const struct now *now, const char **ret_why) {
     switch (alarm->state) {
-    case ALARM_UNACKNOWLEDGED: { /* a running off-delay goes on */
-        bool waiting = alarm->waiting;
-        int64_t deadline_us = alarm->deadline_us, frozen_us = alarm->frozen_us;
-        enter(alarm, now, ALARM_ACKNOWLEDGED);
-        alarm->waiting = waiting;
-        alarm->deadline_us = deadline_us;
-        alarm->frozen_us = frozen_us;
+    case ALARM_UNACKNOWLEDGED:
+        enter_by_person(alarm, now, ALARM_ACKNOWLEDGED);
         return true;
-    }
     case ALARM_RETURNED:
-        enter(alarm, now, ALARM_NORMAL);
+        enter_by_person(alarm, now, ALARM_NORMAL);
         return true;
     case ALARM_LATCHED:
         if (!alarm->acknowledged) {
@@ -208,7 +215,7 @@ bool alarm_reset(struct alarm *alarm, const struct now *now, const char **ret_wh
             *ret_why = "it has to be acknowledged first";
             return false;
         }
-        enter(alarm, now, ALARM_NORMAL);
+        enter_by_person(alarm, now, ALARM_NORMAL);
         return true;
     case ALARM_UNACKNOWLEDGED:
     case ALARM_ACKNOWLEDGED:
@@ -230,6 +237,7 @@ void alarm_check(const struct alarm *alarm) {
     CHECK(alarm->rule);
     CHECK(alarm->waiting || alarm->deadline_us == NOW_NEVER);
     CHECK(alarm->deadline_us == NOW_NEVER || alarm->frozen_us == 0);
+    CHECK(alarm->waiting || alarm->frozen_us == 0);
     CHECK(alarm->state != ALARM_LATCHED || alarm->rule->latch);
     CHECK(alarm->state != ALARM_NORMAL || !alarm->occurrence_seq);
     CHECK(alarm->rule->of_n >= 1 && alarm->rule->of_n <= alarm->rule->of_m && alarm->rule->of_m <= 32);
