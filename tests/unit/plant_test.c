@@ -107,7 +107,7 @@ static const struct config_device devices[] = {
 };
 static const struct bus_spec buses[] = {{.name = "shed", .kind = BUS_SERIAL, .baud = 9600}, {.name = "kitchen", .bus = 1, .kind = BUS_TCP}};
 static const struct config_alarm alarms[] = {
-    {.name = "smoke-alarm", .device = 0, .point = 0, .condition = CONDITION_EQUAL, .limit = 1},
+    {.name = "smoke", .device = 0, .point = 0, .condition = CONDITION_EQUAL, .limit = 1},
     {.name = "communication", .device = 1, .point = CONFIG_NONE, .condition = CONDITION_COMMUNICATION},
     {.name = "high", .device = 1, .point = 0, .condition = CONDITION_ABOVE, .limit = 220, .deadband = 2},
     {.name = "low", .device = 1, .point = 0, .condition = CONDITION_BELOW, .limit = 198, .deadband = 2},
