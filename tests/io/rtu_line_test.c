@@ -101,7 +101,7 @@ static bool single_bytes(struct fake_slave *slave, const uint8_t *request, size_
 static bool dribbling(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
     (void)request;
     (void)request_size;
-    for (size_t i = 0; i < good_size; i++) {
+    for (size_t i = 0; i < good_size && !atomic_load(&slave->stopping); i++) {
         fake_send(slave, good + i, 1);
         fake_pause_ms(25); /* under the byte timeout of 31 ms each, and far too long in sum for a long answer */
     }
