@@ -119,9 +119,19 @@ static void get_value(struct bytes_reader *reader, unsigned kind, struct value *
     reader->failed = true;
 }
 
+/* Times come from a clock that may be set to anything, and from a disk: differences wrap around instead of overflowing, and
+ * what is taken apart comes together again. */
+static int64_t time_between(int64_t from_ms, int64_t to_ms) {
+    return (int64_t)((uint64_t)to_ms - (uint64_t)from_ms);
+}
+
+static int64_t time_after(int64_t from_ms, int64_t by_ms) {
+    return (int64_t)((uint64_t)from_ms + (uint64_t)by_ms);
+}
+
 void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading) {
     bytes_put_varint(body, reading->series);
-    bytes_put_zigzag(body, reading->at_ms - entry_at_ms);
+    bytes_put_zigzag(body, time_between(entry_at_ms, reading->at_ms));
     bytes_put_u8(body, (uint8_t)(reading->value.kind | reading->quality << 4));
     if (reading->quality != QUALITY_GOOD)
         bytes_put_u8(body, reading->reason);
@@ -131,11 +141,14 @@ void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const str
 bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading) {
     if (body->failed || body->position >= body->size)
         return false;
-    ret_reading->series = (uint32_t)bytes_get_varint(body);
-    ret_reading->at_ms = entry_at_ms + bytes_get_zigzag(body);
+    uint64_t series = bytes_get_varint(body);
+    ret_reading->series = (uint32_t)series;
+    ret_reading->at_ms = time_after(entry_at_ms, bytes_get_zigzag(body));
     uint8_t head = bytes_get_u8(body);
     ret_reading->quality = head >> 4;
     ret_reading->reason = ret_reading->quality != QUALITY_GOOD ? bytes_get_u8(body) : REASON_NONE;
     get_value(body, head & 0x0F, &ret_reading->value);
+    if (series > UINT32_MAX || ret_reading->quality > QUALITY_BAD || ret_reading->reason > REASON_DISCONNECTED)
+        body->failed = true; /* not written by us: there are no words for it */
     return !body->failed;
 }

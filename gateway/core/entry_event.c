@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bodies of event entries: fields one after the other in the order of the struct in entry.h. A field is only ever added
- * at the end, and a reader that meets an older body leaves it zero. */
+ * at the end, and only read when the body goes on so far. A body that is cut before the fields of today is damaged. */
 #include "gateway/core/entry.h"
 
 #include <string.h>
@@ -72,7 +72,7 @@ bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event) {
     GET_TEXT(&reader, ret_event->zh);
     GET_TEXT(&reader, ret_event->en);
     ret_event->test = bytes_get_u8(&reader);
-    return !reader.failed;
+    return !reader.failed && ret_event->class <= CLASS_MAINTENANCE; /* a class past the last has no word */
 }
 
 void entry_put_action(struct bytes_writer *body, const struct action_event *event) {
