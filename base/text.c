@@ -58,6 +58,20 @@ void text_add_hex64(struct text *text, uint64_t value) {
     text_add(text, digits);
 }
 
+double text_widen_float(float value) {
+    if (!isfinite(value))
+        return (double)value;
+    char digits[40];
+    double wide = (double)value;
+    for (int precision = 6; precision <= 9; precision++) { /* nine digits tell any two floats apart */
+        snprintf(digits, sizeof(digits), "%.*g", precision, (double)value);
+        wide = strtod(digits, NULL);
+        if ((float)wide == value)
+            break;
+    }
+    return wide;
+}
+
 /* Normal doubles: every decimal of up to 15 digits has its own double, so %.15g finds it if there is one; 17 always do.
  * (At an exact power of two a 16-digit form that %.16g does not find may exist; one digit more is then written.)
  * Subnormal ones carry fewer digits, so for them the search starts at 1. */

@@ -27,6 +27,10 @@ void text_add_hex64(struct text *text, uint64_t value); /* 16 lower-case digits 
 /* The shortest decimal form that reads back as the same double ("0.1", "1e+300", "-0"); "null" for NaN and infinities. */
 void text_add_double(struct text *text, double value);
 
+/* The double that a person means by a float: the one nearest to the shortest decimal that reads back as the same float, 230.2
+ * and not 230.19999694824219. NaN and infinities stay what they are. */
+double text_widen_float(float value);
+
 /* A JSON string with its quotes; invalid UTF-8 becomes U+FFFD, so that the output is always valid. NULL gives null. */
 void text_add_json(struct text *text, const char *string);
 

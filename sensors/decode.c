@@ -147,7 +147,7 @@ static void accept_raw(const struct point *point, uint64_t raw, struct reading *
     } else if (point->type == TYPE_F32) {
         single = (uint32_t)raw;
         memcpy(&narrow, &single, sizeof(narrow));
-        accept_number(point, (double)narrow * point->scale + point->offset, reading);
+        accept_number(point, text_widen_float(narrow) * point->scale + point->offset, reading);
     } else if (point->type == TYPE_F64) {
         memcpy(&wide, &raw, sizeof(wide));
         accept_number(point, wide * point->scale + point->offset, reading);

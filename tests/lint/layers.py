@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom: base < sensors < config < core < uplinks < engine < io < run.c and the commands."""
+"""Who may include whom: base < sensors < config < core < uplinks < engine < io < bridge, run and the commands."""
 import os
 
 import lint
 
 # A folder (or the beginning of a file's name) and the layers it may use, besides itself. The longest match counts.
 ENGINE = ["base/", "sensors/", "config/", "gateway/core/", "gateway/uplinks/", "gateway/engine"]
-ALL = ENGINE + ["gateway/io/", "gateway/simulator/", "gateway/web/", "gateway/commands/", "gateway/run"]
+ALL = ENGINE + ["gateway/io/", "gateway/simulator/", "gateway/web/", "gateway/commands/", "gateway/bridge", "gateway/run"]
 MAY_USE = {
     "base/": [],
     "sensors/": ENGINE[:1],
@@ -17,6 +17,7 @@ MAY_USE = {
     "gateway/io/": ENGINE,
     "gateway/simulator/": ENGINE[:3],
     "gateway/web/": [],
+    "gateway/bridge": ALL,
     "gateway/run": ALL,
     "gateway/main.c": ALL,
     "gateway/commands/": ALL,
@@ -26,7 +27,7 @@ SHARED_IO = ("inbox", "worker")
 # The shells of the buses belong to whoever joins both halves; their inner parts only to the shells.
 SHELLS = ("sensors/bus_",)
 SHELL_PARTS = ("sensors/rtu_line.", "sensors/tcp_link.")
-JOINS = ("gateway/run", "gateway/main.c", "gateway/commands/")
+JOINS = ("gateway/run", "gateway/bridge", "gateway/main.c", "gateway/commands/")
 
 
 def layer(path):
@@ -52,11 +53,11 @@ def wrong(path, header):
         uses = ", ".join(MAY_USE[own]) or "nothing else"
         return f"'{own}' may not include '{header}': it uses {uses} only; turn the dependence round, or move what is needed down"
     if own == other == "gateway/io/" and family(path) != family(header) and family(header) not in SHARED_IO:
-        return f"shells of gateway/io never include each other ('{header}'); join them in gateway/run.c"
+        return f"shells of gateway/io never include each other ('{header}'); join them in gateway/bridge.c"
     if header.startswith(SHELL_PARTS) and not path.startswith(SHELLS + SHELL_PARTS):
         return f"'{header}' is the inside of a shell; use the shell's own header"
     if header.startswith(SHELLS) and stem(header) != stem(path) and not path.startswith(JOINS):
-        return f"'{header}' is a shell; only gateway/run.c and the commands may include it. Use sensors/bus.h"
+        return f"'{header}' is a shell; only gateway/bridge, gateway/run and the commands may include it. Use sensors/bus.h"
     return None
 
 

@@ -259,6 +259,24 @@ static void copies_and_names(void **state) {
     assert_false(text_is_name("") || text_is_name("-a") || text_is_name("a b") || text_is_name("a/b") || text_is_name("\xE7\x83\x9F"));
 }
 
+static void floats_as_people_mean_them(void **state) {
+    (void)state;
+    assert_true(text_widen_float(230.2f) == 230.2);
+    assert_true(text_widen_float(-0.1f) == -0.1);
+    assert_true(text_widen_float(16777216.0f) == 16777216.0);
+    assert_true(text_widen_float(0.0f) == 0.0);
+    assert_true(isnan(text_widen_float(NAN)) && isinf(text_widen_float(INFINITY)));
+    struct prng prng;
+    prng_init(&prng, 7);
+    for (unsigned i = 0; i < 200000; i++) { /* whatever the bits, the same float comes back */
+        uint32_t bits = (uint32_t)prng_next(&prng);
+        float value;
+        memcpy(&value, &bits, sizeof(value));
+        if (!isnan(value))
+            assert_true((float)text_widen_float(value) == value);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writer_never_half),      cmocka_unit_test(whole_numbers),
@@ -266,6 +284,7 @@ int main(void) {
         cmocka_unit_test(locale_does_not_matter), cmocka_unit_test(json_strings),
         cmocka_unit_test(json_is_always_utf8),    cmocka_unit_test(times),
         cmocka_unit_test(strict_numbers),         cmocka_unit_test(copies_and_names),
+        cmocka_unit_test(floats_as_people_mean_them),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
