@@ -184,14 +184,17 @@ static void gaps_write(struct spool *spool, const struct spool_evicted sums[LANE
 }
 
 bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted) {
-    for (int lane = LANES_COUNT - 1; lane >= 0; lane--)
-        if (spool->evicted[lane].count) {
-            *ret_lane = (enum lane)lane;
-            *ret_evicted = spool->evicted[lane];
-            spool->evicted[lane] = (struct spool_evicted){0};
-            spool->evicted_dirty[lane] = true;
-            return true;
-        }
+    for (unsigned i = 1; i <= LANES_COUNT; i++) {
+        unsigned lane = (spool->evicted_told + LANES_COUNT - i) % LANES_COUNT;
+        if (!spool->evicted[lane].count)
+            continue;
+        *ret_lane = (enum lane)lane;
+        *ret_evicted = spool->evicted[lane];
+        spool->evicted[lane] = (struct spool_evicted){0};
+        spool->evicted_dirty[lane] = true;
+        spool->evicted_told = lane; /* in turn: a lane that loses something all the time does not silence another */
+        return true;
+    }
     return false;
 }
 

@@ -26,6 +26,7 @@ struct spool {
     int64_t pages_max;
     struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[LANES_COUNT];
+    unsigned evicted_told; /* the lane told last */
     struct statement *put_cursor, *put_alarm, *remove_alarm, *put_next_seq, *put_gap, *remove_gap;
     struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
 };

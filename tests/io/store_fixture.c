@@ -136,18 +136,24 @@ static void wait_until(struct store_fixture *fixture, const unsigned *count, uns
     pthread_mutex_unlock(&fixture->mutex);
 }
 
+const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq,
+                                                const uint8_t *bytes, size_t size) {
+    unsigned before = fixture->stored_count;
+    store_submit(fixture->store, lane, first_seq, last_seq, bytes, (uint32_t)size, NULL, 0);
+    wait_until(fixture, &fixture->stored_count, before + 1);
+    assert_int_equal(fixture->stored.lane, lane);
+    assert_true(fixture->stored.last_seq == last_seq);
+    return &fixture->stored;
+}
+
 const struct store_stored *fixture_submit(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq, uint16_t mask,
                                           uint32_t body_size) {
     size_t room = (size_t)(last_seq - first_seq + 1) * (ENTRY_HEADER_SIZE + body_size);
     uint8_t *bytes = malloc(room);
     size_t size = fixture_seal(lane, first_seq, last_seq, mask, body_size, bytes, room);
-    unsigned before = fixture->stored_count;
-    store_submit(fixture->store, lane, first_seq, last_seq, bytes, (uint32_t)size, NULL, 0);
-    free(bytes); /* it was copied */
-    wait_until(fixture, &fixture->stored_count, before + 1);
-    assert_int_equal(fixture->stored.lane, lane);
-    assert_true(fixture->stored.last_seq == last_seq);
-    return &fixture->stored;
+    const struct store_stored *stored = fixture_submit_bytes(fixture, lane, first_seq, last_seq, bytes, size);
+    free(bytes);
+    return stored;
 }
 
 enum err fixture_ask(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {

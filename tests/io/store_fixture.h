@@ -39,6 +39,8 @@ size_t fixture_seal(enum lane lane, uint64_t first_seq, uint64_t last_seq, uint1
 /* Submits such a run and waits for its answer. */
 const struct store_stored *fixture_submit(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq, uint16_t mask,
                                           uint32_t body_size);
+const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq,
+                                                const uint8_t *bytes, size_t size);
 /* A query and its answer in fixture->rows, whatever it is. */
 enum err fixture_ask(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq);
 /* The seqs a query returns, as text "3 4 5"; checks that each is whole and of the lane. */
