@@ -28,8 +28,9 @@
 #define RESOLVE_LIMIT_US 15000000
 #define CONNECT_LIMIT_US 25000000 /* the library's own 10 s, its 3 s tick and room; after it the handle is given up */
 #define PROBE_LIMIT_US 10000000
-#define DRAIN_LIMIT_US 1000000
-#define LEAVE_LIMIT_US 1000000
+/* The library's send thread may miss a wake-up and sleep a whole second; both limits are just above that. */
+#define DRAIN_LIMIT_US 1300000
+#define LEAVE_LIMIT_US 1100000
 #define STALL_KEEPALIVES 3
 #define PASSWORD_SIZE 1024
 

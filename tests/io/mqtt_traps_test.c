@@ -33,6 +33,13 @@ int getaddrinfo(const char *restrict node, const char *restrict service, const s
     return real(node, service, hints, ret_addresses);
 }
 
+/* MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet taken, which the tests here provoke. That
+ * nothing leaks otherwise is for mqtt_test.c to show, which has no such exception. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libpaho-mqtt3as\n";
+}
+
 struct fixture {
     struct broker broker;
     struct fake_broker fake;
@@ -338,41 +345,6 @@ static void test_close_while_library_hangs(void **state) {
     hang_ms = 0;
 }
 
-static long resident_kb(void) {
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static void test_200_connections(void **state) {
-    struct fixture *fixture = *state;
-    struct watch *watch = &fixture->watch;
-    long kb = 0;
-    broker_start(&fixture->broker, NULL);
-    watch->config.uplinks_count = WATCH_UPLINKS; /* ten at a time: the library takes a second to connect a handle again */
-    watch_open(watch, NULL);
-    int64_t before_us = now_mono_us();
-    for (unsigned round = 1; round <= 20; round++) {
-        for (uint16_t i = 0; i < WATCH_UPLINKS; i++)
-            mqtt_connect(watch->mqtt, i);
-        for (uint16_t i = 0; i < WATCH_UPLINKS; i++) {
-            watch_wait_ups(watch, i, round, 10000);
-            watch_send(watch, i, 0, "yanhuo/v1/test/event", 2000, 1, false);
-            mqtt_disconnect(watch->mqtt, i);
-        }
-        for (uint16_t i = 0; i < WATCH_UPLINKS; i++)
-            watch_wait_downs(watch, i, round, 5000);
-        if (round == 10)
-            kb = resident_kb();
-    }
-    print_message("200 connections in %.1f s, %+ld kB in the second hundred\n", (double)(now_mono_us() - before_us) / 1e6, resident_kb() - kb);
-    for (uint16_t i = 0; i < WATCH_UPLINKS; i++)
-        assert_int_equal(watch_read(watch, i).acked[ACK_OK], 20);
-    watch_done(watch); /* leaks are for the sanitizer to find */
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_killed_with_messages_in_flight, setup, teardown),
@@ -386,7 +358,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_old_broker_hangs_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_told_to_leave, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_200_connections, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hung_name_service, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_while_library_hangs, setup, teardown),
     };
