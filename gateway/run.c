@@ -5,6 +5,7 @@
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -171,6 +172,7 @@ int run_gateway(const struct config *config, const char *state_dir) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
+    signal(SIGPIPE, SIG_IGN); /* a peer that closed is an error of that write, not the end of the gateway */
     run->config = config;
     run->start = random_bits();
     run->seed = random_bits();
