@@ -31,10 +31,12 @@ static struct journal_slot *slot_at(const struct journal_lane *lane, uint32_t in
     return &lane->slots[(lane->first + index) % lane->slots_size];
 }
 
+/* Not always in order: a run that fails was given before what has been lost since. */
 static void lose(struct journal_lane *lane, uint64_t from_seq, uint64_t to_seq, uint64_t count) {
-    if (!lane->untold)
+    if (!lane->untold || from_seq < lane->untold_from)
         lane->untold_from = from_seq;
-    lane->untold_to = to_seq;
+    if (!lane->untold || to_seq > lane->untold_to)
+        lane->untold_to = to_seq;
     lane->untold += count;
     lane->lost += count;
 }
@@ -46,7 +48,8 @@ static void drop_oldest(struct journal_lane *lane) {
         lane->unstored_bytes -= slot->size;
         lose(lane, slot->seq, slot->seq, 1);
     } else if (slot->seq > lane->durable_seq) {
-        lane->under_way_dropped++;
+        if (!lane->under_way_dropped++)
+            lane->under_way_dropped_from = slot->seq;
         lane->under_way_dropped_to = slot->seq;
     }
     lane->dropped_seq = slot->seq;
@@ -156,7 +159,7 @@ void journal_stored(struct journal *journal, enum lane lane_index, uint64_t last
         for (uint32_t i = lower_bound(lane, lane->durable_seq + 1); i < lane->count && slot_at(lane, i)->seq <= last_seq; i++)
             lane->unstored_bytes += slot_at(lane, i)->size;
         if (lane->under_way_dropped)
-            lose(lane, lane->durable_seq + 1, lane->under_way_dropped_to, lane->under_way_dropped);
+            lose(lane, lane->under_way_dropped_from, lane->under_way_dropped_to, lane->under_way_dropped);
         lane->storing_seq = lane->durable_seq;
     }
     lane->under_way_dropped = 0;

@@ -29,11 +29,11 @@ struct journal_lane {
     struct journal_slot *slots; /* ring of what lies in bytes, oldest first */
     uint32_t slots_size, first, count;
     uint64_t newest_seq, durable_seq, storing_seq;
-    uint64_t dropped_seq; /* newest that has left memory: everything above it is here */
-    uint32_t unstored_bytes; /* sealed and not yet on their way to the store */
-    uint64_t under_way_dropped, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
-    uint64_t lost;                           /* dropped before they were durable */
-    uint64_t untold, untold_from, untold_to; /* of those: not yet told as a gap */
+    uint64_t dropped_seq;                                                     /* newest that has left memory: everything above it is here */
+    uint32_t unstored_bytes;                                                  /* sealed and not yet on their way to the store */
+    uint64_t under_way_dropped, under_way_dropped_from, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
+    uint64_t lost;                                                            /* dropped before they were durable */
+    uint64_t untold, untold_from, untold_to;                                  /* of those: not yet told as a gap */
 };
 
 struct journal {
