@@ -14,7 +14,7 @@
 #include "base/prng.h"
 #include "store_fixture.h"
 
-#define STEPS 1200
+#define STEPS 800
 #define SEQS_MAX (STEPS * 10)
 #define UPLINKS 3
 
@@ -154,13 +154,13 @@ static void soak(uint64_t seed, bool evicting) {
 
 static void with_room(void **state) {
     (void)state;
-    for (uint64_t seed = 1; seed <= 3; seed++)
+    for (uint64_t seed = 1; seed <= 2; seed++)
         soak(seed, false);
 }
 
 static void without_room(void **state) {
     (void)state;
-    for (uint64_t seed = 11; seed <= 13; seed++)
+    for (uint64_t seed = 11; seed <= 12; seed++)
         soak(seed, true);
 }
 

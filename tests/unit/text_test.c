@@ -279,11 +279,16 @@ static void floats_as_people_mean_them(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writer_never_half),      cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(shortest_doubles),       cmocka_unit_test(doubles_round_trip),
-        cmocka_unit_test(locale_does_not_matter), cmocka_unit_test(json_strings),
-        cmocka_unit_test(json_is_always_utf8),    cmocka_unit_test(times),
-        cmocka_unit_test(strict_numbers),         cmocka_unit_test(copies_and_names),
+        cmocka_unit_test(writer_never_half),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(shortest_doubles),
+        cmocka_unit_test(doubles_round_trip),
+        cmocka_unit_test(locale_does_not_matter),
+        cmocka_unit_test(json_strings),
+        cmocka_unit_test(json_is_always_utf8),
+        cmocka_unit_test(times),
+        cmocka_unit_test(strict_numbers),
+        cmocka_unit_test(copies_and_names),
         cmocka_unit_test(floats_as_people_mean_them),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
