@@ -43,7 +43,19 @@ bool flow_live(struct flow *flow, const struct journal *journal, uint16_t uplink
         live->from = live->next = memory_from;
         flow->through = memory_from - 1;
     }
-    return journal_find(journal, flow->lane, live->next, uplink_bit, ret_entry);
+    if (journal_find(journal, flow->lane, live->next, uplink_bit, ret_entry))
+        return true;
+    uint64_t newest = journal->lanes[flow->lane].newest_seq;
+    if (live->next <= newest)
+        live->next = newest + 1; /* entries of other uplinks are passed over once, and not asked from the store when memory drops them */
+    return false;
+}
+
+/* The last seq that the store can be asked for: an entry that left memory on its way to the store is there once the run is
+ * answered, and a query that came before would pass it over. */
+static uint64_t askable(const struct flow *flow, const struct journal *journal) {
+    const struct journal_lane *lane = &journal->lanes[flow->lane];
+    return lane->storing_seq == lane->durable_seq ? UINT64_MAX : lane->durable_seq;
 }
 
 enum flow_need flow_backlog(struct flow *flow, const struct journal *journal, uint16_t uplink_bit, struct entry *ret_entry, uint64_t *ret_after,
@@ -54,9 +66,11 @@ enum flow_need flow_backlog(struct flow *flow, const struct journal *journal, ui
         return FLOW_NOTHING;
     uint64_t memory_from = journal_memory_from(journal, flow->lane);
     if (backlog->next < memory_from) {
+        uint64_t through = memory_from - 1 < flow->through ? memory_from - 1 : flow->through;
+        uint64_t last = askable(flow, journal);
         *ret_after = backlog->next - 1;
-        *ret_through = memory_from - 1 < flow->through ? memory_from - 1 : flow->through;
-        return FLOW_QUERY;
+        *ret_through = through < last ? through : last;
+        return *ret_through > *ret_after ? FLOW_QUERY : FLOW_NOTHING; /* else the answer to the run goes on with it */
     }
     for (;;) {
         if (!journal_find(journal, flow->lane, backlog->next, uplink_bit, ret_entry) || ret_entry->seq > flow->through) {
