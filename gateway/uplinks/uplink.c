@@ -46,15 +46,16 @@ static void queue_clear(struct uplink_queue *queue) {
 
 void uplink_init(struct uplink *uplink, const struct config *config, uint16_t index, const struct core *core, const struct series_directory *series,
                  struct arena *arena, struct trace *trace, struct engine_counters *counters) {
-    *uplink = (struct uplink){.rule = &config->uplinks[index],
-                              .index = index,
-                              .core = core,
-                              .json = {.config = config, .series = series, .topic_prefix = config->uplinks[index].mqtt.topic_prefix, .version = YANHUO_VERSION},
-                              .trace = trace,
-                              .counters = counters,
-                              .retry_at_us = NOW_NEVER,
-                              .close_at_us = NOW_NEVER,
-                              .health_due_us = NOW_NEVER};
+    *uplink = (struct uplink){
+        .rule = &config->uplinks[index],
+        .index = index,
+        .core = core,
+        .json = {.config = config, .series = series, .topic_prefix = config->uplinks[index].mqtt.topic_prefix, .version = YANHUO_VERSION},
+        .trace = trace,
+        .counters = counters,
+        .retry_at_us = NOW_NEVER,
+        .close_at_us = NOW_NEVER,
+        .health_due_us = NOW_NEVER};
     bool *alarm_queued = arena_take(arena, config->alarms_count, sizeof(bool));
     queue_init(&uplink->fire_alarms, config->alarms_count, alarm_queued, arena);
     queue_init(&uplink->other_alarms, config->alarms_count, alarm_queued, arena);
@@ -99,7 +100,8 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
     uplink->counters->uplinks[uplink->index].up = true;
     uplink->counters->uplinks[uplink->index].connects++;
     uplink->counters->uplinks[uplink->index].window = uplink->window;
-    trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s up mqtt=%s window=%u", name_of(uplink), version == 5 ? "5" : "3.1.1", uplink->window);
+    trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s up mqtt=%s window=%u", name_of(uplink), version == 5 ? "5" : "3.1.1",
+              uplink->window);
     if (uplink->stopping)
         uplink_on_stop(uplink, now);
 }
@@ -110,7 +112,8 @@ static void forget_connection(struct uplink *uplink) {
         uplink->slots[i].kind = SLOT_FREE;
     uplink->in_flight = uplink->readings_in_flight = uplink->backlog_in_flight = uplink->window = 0;
     uplink->rows.loaded = false;
-    uplink->status_due = false;
+    uplink->rows.stale = uplink->rows.asked;
+    uplink->status_due = uplink->want_disconnect = false;
     uplink->health_due_us = NOW_NEVER;
     queue_clear(&uplink->fire_alarms);
     queue_clear(&uplink->other_alarms);
@@ -129,7 +132,7 @@ static int64_t pause_us(struct uplink *uplink) {
 void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link_reason reason, const char *text) {
     if (uplink->state == UPLINK_DOWN || uplink->state == UPLINK_CLOSED)
         return;
-    bool was_up = uplink->state == UPLINK_UP;
+    bool was_up = uplink->state == UPLINK_UP || uplink->state == UPLINK_CLOSING;
     if (was_up && now->mono_us - uplink->up_since_us >= UPLINK_STEADY_US)
         uplink->failures = 0;
     forget_connection(uplink);
@@ -234,9 +237,10 @@ void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t inde
 }
 
 void uplink_on_rows(struct uplink *uplink, const struct event *event) {
-    uplink->rows.asked = false;
-    if (uplink->state != UPLINK_UP || event->rows.lane != uplink->rows.lane || event->rows.after_seq != uplink->rows.after_seq)
-        return; /* asked by a connection that is gone */
+    bool stale = uplink->rows.stale;
+    uplink->rows.asked = uplink->rows.stale = false;
+    if (stale || uplink->state != UPLINK_UP)
+        return; /* asked by a connection that is gone: the present one begins further below */
     if (event->rows.err != ERR_OK) {
         uplink->rows.loaded = false; /* asked again with the next step that has time */
         uplink->rows.retry_at_us = event->now.mono_us + CORE_STORE_RETRY_US;
@@ -291,6 +295,8 @@ static void pump_cursors(struct uplink *uplink, const struct now *now, struct ef
 }
 
 void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *effects) {
+    if (now->mono_us >= uplink->rows.retry_at_us)
+        uplink->rows.retry_at_us = 0; /* asked now, or when the window has room again */
     if (uplink->state == UPLINK_UP)
         uplink_send(uplink, now, effects);
     pump_link(uplink, now, effects);
@@ -302,11 +308,11 @@ int64_t uplink_next_wake(const struct uplink *uplink) {
     int64_t wake = NOW_NEVER;
     if (uplink->state == UPLINK_DOWN)
         wake = uplink->retry_at_us;
-    if (uplink->state == UPLINK_UP && !uplink->stopping)
-        wake = uplink->health_due_us;
+    if (uplink->state == UPLINK_UP && !uplink->stopping && uplink->in_flight < uplink->window)
+        wake = uplink->health_due_us; /* with a full window an acknowledgement comes first, and is a step of its own */
     if (uplink->stopping && (uplink->state == UPLINK_UP || uplink->state == UPLINK_CONNECTING) && uplink->close_at_us < wake)
         wake = uplink->close_at_us;
-    if (uplink->state == UPLINK_UP && uplink->rows.retry_at_us && uplink->rows.retry_at_us < wake)
+    if (uplink->state == UPLINK_UP && !uplink->stopping && uplink->rows.retry_at_us && uplink->rows.retry_at_us < wake)
         wake = uplink->rows.retry_at_us;
     for (unsigned i = 0; i < LANES_COUNT; i++)
         wake = uplink->cursor_due_us[i] < wake ? uplink->cursor_due_us[i] : wake;

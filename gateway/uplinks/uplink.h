@@ -15,8 +15,8 @@
 #define UPLINK_STEADY_US 30000000   /* up for this long: the next pause is the first again */
 #define UPLINK_CURSOR_US 1000000    /* a cursor is told to the store at most this often */
 #define UPLINK_HEALTH_US 60000000
-#define UPLINK_CLOSE_US 2000000     /* at stop: how long acknowledgements are waited for */
-#define UPLINK_DELAY_MAX_US 250000  /* backlog in flight is kept so low that its acknowledgements take no longer */
+#define UPLINK_CLOSE_US 2000000    /* at stop: how long acknowledgements are waited for */
+#define UPLINK_DELAY_MAX_US 250000 /* backlog in flight is kept so low that its acknowledgements take no longer */
 
 enum uplink_state { UPLINK_DOWN, UPLINK_CONNECTING, UPLINK_UP, UPLINK_CLOSING, UPLINK_CLOSED };
 
@@ -24,8 +24,8 @@ enum slot_kind { SLOT_FREE, SLOT_STATUS, SLOT_HEALTH, SLOT_ALARM, SLOT_META, SLO
 
 struct uplink_slot {
     enum slot_kind kind;
-    enum lane lane;  /* LIVE, BACKLOG */
-    uint32_t item;   /* place in its flow; alarm or device index */
+    enum lane lane; /* LIVE, BACKLOG */
+    uint32_t item;  /* place in its flow; alarm or device index */
     int64_t sent_us;
 };
 
@@ -39,8 +39,9 @@ struct uplink_rows { /* what the store answered and is not sent yet */
     const uint8_t *bytes;
     size_t size, position;
     enum lane lane;
-    uint64_t after_seq, through_seq;
+    uint64_t through_seq;
     bool asked, loaded;
+    bool stale;          /* asked by a connection that is gone: the answer is nobody's */
     int64_t retry_at_us; /* after the store could not answer; 0 otherwise */
 };
 
@@ -58,7 +59,7 @@ struct uplink {
     int64_t retry_at_us, up_since_us, close_at_us;
     int64_t since_ms; /* the status topic's "since" */
     uint32_t failures;
-    bool told;        /* the present reason for being down stands in the log */
+    bool told; /* the present reason for being down stands in the log */
 
     struct uplink_slot slots[WINDOW_MAX];
     uint16_t free_slots[WINDOW_MAX];

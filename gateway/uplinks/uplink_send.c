@@ -106,9 +106,8 @@ static bool pick_health(struct uplink *uplink, const struct now *now, struct mes
 }
 
 static void render_entry(struct uplink *uplink, const struct entry *entry, enum flow_kind kind, struct message *message) {
-    message->slot = (struct uplink_slot){.kind = kind == FLOW_LIVE ? SLOT_LIVE : SLOT_BACKLOG,
-                                         .lane = entry->lane,
-                                         .item = flow_sent(&uplink->flows[entry->lane], kind, entry->seq)};
+    message->slot = (struct uplink_slot){
+        .kind = kind == FLOW_LIVE ? SLOT_LIVE : SLOT_BACKLOG, .lane = entry->lane, .item = flow_sent(&uplink->flows[entry->lane], kind, entry->seq)};
     message->rendered = mqtt_json_entry(&uplink->json, entry, kind == FLOW_BACKLOG, &message->topic, &message->payload);
 }
 
@@ -146,9 +145,9 @@ static bool next_row(struct uplink *uplink, enum lane lane, struct entry *ret_en
     return false;
 }
 
-static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq, const struct now *now, struct effects *effects) {
+static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq, struct effects *effects) {
     struct uplink_rows *rows = &uplink->rows;
-    if (rows->asked || now->mono_us < rows->retry_at_us)
+    if (rows->asked || rows->retry_at_us)
         return;
     struct effect *effect = effects_add(effects, EFFECT_QUERY);
     if (!effect)
@@ -157,10 +156,10 @@ static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint6
     effect->query.lane = lane;
     effect->query.after_seq = after_seq;
     effect->query.through_seq = through_seq;
-    *rows = (struct uplink_rows){.lane = lane, .after_seq = after_seq, .asked = true};
+    *rows = (struct uplink_rows){.lane = lane, .asked = true};
 }
 
-static bool pick_backlog(struct uplink *uplink, enum lane lane, const struct now *now, struct effects *effects, struct message *message) {
+static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *effects, struct message *message) {
     if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog_cap)
         return false;
     struct entry entry;
@@ -177,7 +176,7 @@ static bool pick_backlog(struct uplink *uplink, enum lane lane, const struct now
         return true;
     case FLOW_QUERY: /* fire first: rows of a lower lane that are not sent yet are given up and read again later */
         if (!uplink->rows.loaded || uplink->rows.lane > lane)
-            ask(uplink, lane, after_seq, through_seq, now, effects);
+            ask(uplink, lane, after_seq, through_seq, effects);
         return false;
     }
     return false;
@@ -189,9 +188,9 @@ static bool pick(struct uplink *uplink, const struct now *now, struct effects *e
                pick_status(uplink, now, message);
     return pick_status(uplink, now, message) || pick_live(uplink, LANE_FIRE, message) || pick_alarm(uplink, &uplink->fire_alarms, message) ||
            pick_live(uplink, LANE_EVENT, message) || pick_alarm(uplink, &uplink->other_alarms, message) || pick_meta(uplink, message) ||
-           pick_health(uplink, now, message) || pick_backlog(uplink, LANE_FIRE, now, effects, message) ||
-           pick_backlog(uplink, LANE_EVENT, now, effects, message) || pick_live(uplink, LANE_READING, message) ||
-           pick_backlog(uplink, LANE_READING, now, effects, message);
+           pick_health(uplink, now, message) || pick_backlog(uplink, LANE_FIRE, effects, message) ||
+           pick_backlog(uplink, LANE_EVENT, effects, message) || pick_live(uplink, LANE_READING, message) ||
+           pick_backlog(uplink, LANE_READING, effects, message);
 }
 
 static void skip(struct uplink *uplink, const struct now *now, const struct message *message) {
