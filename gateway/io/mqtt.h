@@ -5,8 +5,9 @@
  * sessions, windows, back-off and repetition belong to the engine.
  *
  * Guarantees: every mqtt_send gets exactly one acked for its slot, every mqtt_connect one link_up or link_down, every
- * mqtt_disconnect one link_down; after link_down nothing of that connection is reported any more, except the ACK_LOST of its
- * slots, all of which come before the next link_up. */
+ * mqtt_disconnect one link_down (so an mqtt_disconnect during a connect gives two, and one of a link that is already down
+ * gives one all the same); it waits up to 1.3 s for the answers to what is in flight. After link_down nothing of that
+ * connection is reported any more, except the ACK_LOST of its slots, all of which come before the next link_up. */
 #ifndef YANHUO_MQTT_H
 #define YANHUO_MQTT_H
 
