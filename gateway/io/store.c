@@ -42,7 +42,7 @@ struct store {
     /* The writer's. */
     enum err spool_err, history_err;
     bool slow, behind;
-    uint64_t dropped_told;
+    uint64_t dropped_told, refused_told;
     int64_t checkpoint_us, expire_us;
     enum err query_err; /* the query thread's */
 };
@@ -143,6 +143,10 @@ static void time_do(struct store *store) {
                  (unsigned long long)dropped);
         }
         store->dropped_told = dropped;
+        if (history_refused(store->history) != store->refused_told)
+            tell(store, TRACE_WARNING, "store: %llu readings are not in the history, their time or series cannot be; is the clock right?",
+                 (unsigned long long)(history_refused(store->history) - store->refused_told));
+        store->refused_told = history_refused(store->history);
     }
     if (err != ERR_OK)
         state_tell(store, &store->history_err, err, &failure, store->history_path, "readings are not kept in the history until it works again");
