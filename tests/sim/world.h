@@ -71,8 +71,13 @@ void world_broker_delay(struct world *world, const char *uplink, int64_t receive
 /* Publishing on topics that contain this is refused; NULL: nothing is. */
 void world_broker_refuse(struct world *world, const char *uplink, const char *topic);
 
+/* Before the start: whether the wall clock may be trusted. */
+void world_clock_begin(struct world *world, bool trusted);
 /* The wall clock jumps by this much and is, or is not, to be trusted. */
 void world_clock(struct world *world, int64_t jump_ms, bool trusted);
+
+/* engine_check looks at everything in memory: for stories that fill it, only each so many events. */
+void world_check_every(struct world *world, unsigned events);
 
 /* ---- looking ---- */
 

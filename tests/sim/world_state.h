@@ -206,6 +206,7 @@ struct world {
     bool stopping;
     unsigned steps_here, ticks_here;
     uint64_t events; /* engine events since world_open */
+    unsigned check_every;
 
     char *log;
     size_t log_length, log_room, expected_from;

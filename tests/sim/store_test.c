@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories about the disk and about power: nothing waits for the one, nothing is lost silently with the other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/world.h"
+
+/* The disk stalls for 5 s: the alarm is sent and the relay written at once all the same. */
+static void s201_store_stalls(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 201);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_store_stall(world, 5000);
+    world_set(world, "smoke-1/smoke", "alarm");
+    world_run_until(world, 20000);
+    world_expect(world, "smoke-1/smoke|fire|cut-branch|stalls",
+                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[    10.000] world: store stalls for 5000 ms\n"
+                 "[    10.000] world: smoke-1/smoke = alarm\n"
+                 "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
+                 "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.046] action cut-branch held attempt=1\n"
+                 "[    10.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    15.008] store: fire durable to 6\n"
+                 "[    15.016] store: fire durable to 8\n");
+    world_settle(world);
+    world_close(world);
+}
+
+/* The disk fails: said once; alarms and readings go out of memory; when it works again everything is made durable. */
+static void s202_store_fails(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 202);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_store_failing(world, true);
+    world_run_until(world, 15000);
+    world_set(world, "smoke-1/smoke", "alarm");
+    world_run_until(world, 30000);
+    world_store_failing(world, false);
+    world_run_until(world, 40000);
+    world_expect(world, "smoke-1/smoke|store|cut-branch",
+                 "[     0.008] store: event durable to 2\n"
+                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     5.029] store: reading durable to 5\n"
+                 "[    10.000] world: store fails\n"
+                 "[    15.000] world: smoke-1/smoke = alarm\n"
+                 "[    15.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    15.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
+                 "[    15.026] city <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    15.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    15.029] store fails: the operating system reported an error; entries stay in memory\n"
+                 "[    15.046] action cut-branch held attempt=1\n"
+                 "[    15.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    30.000] world: store is well\n"
+                 "[    30.061] store: reading durable to 15\n"
+                 "[    30.061] store works again\n"
+                 "[    30.149] store: fire durable to 11\n"
+                 "[    35.653] store: reading durable to 17\n");
+    world_settle(world);
+    world_close(world);
+}
+
+/* A restart with an open alarm: it is restored and told as a roster, not raised anew, and its relay is written once more. */
+static void s203_restart_with_an_open_alarm(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 203);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_set(world, "smoke-1/smoke", "alarm");
+    world_set(world, "meter-1/current", "12");
+    world_run_until(world, 30000);
+    world_stop(world);
+    world_run_until(world, 40000);
+    world_set(world, "meter-1/current", "2"); /* over while nobody looked: returns after its off-delay */
+    world_start(world);
+    world_run_until(world, 60000);
+    world_expect(world, "smoke-1/smoke|overcurrent|cut-branch|stop|start",
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
+                 "[     0.025] city <- event system started  replayed\n"
+                 "[    10.000] world: smoke-1/smoke = alarm\n"
+                 "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
+                 "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.046] action cut-branch held attempt=1\n"
+                 "[    10.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
+                 "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
+                 "[    30.000] stopping\n"
+                 "[    30.005] city <- event system stopped \n"
+                 "[    30.011] stopped\n"
+                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=16\n"
+                 "[    40.000] alarm smoke-1/smoke restored unacknowledged\n"
+                 "[    40.000] alarm meter-1/overcurrent restored unacknowledged\n"
+                 "[    40.000] action cut-branch writes relay-1/channel-1 attempt=1\n"
+                 "[    40.025] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    40.025] city <- alarm/meter-1/overcurrent unacknowledged\n"
+                 "[    40.025] city <- event system started  replayed\n"
+                 "[    40.025] city <- event roster meter-1/overcurrent unacknowledged replayed\n"
+                 "[    40.027] city <- event roster smoke-1/smoke unacknowledged replayed\n"
+                 "[    40.046] action cut-branch held attempt=1\n"
+                 "[    40.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    42.645] alarm meter-1/overcurrent returned by=return value=2\n"
+                 "[    42.650] city <- event alarm meter-1/overcurrent returned\n"
+                 "[    42.650] city <- alarm/meter-1/overcurrent returned\n");
+    world_settle(world);
+    world_close(world);
+}
+
+/* Power is cut in the very millisecond between the alarm and its commit: the alarm was sent before, and the next start, which
+ * has never heard of it, raises it again from what the sensor says. */
+static void s204_power_cut_before_the_commit(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 204);
+    world_store_delay(world, 50);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_set(world, "smoke-1/smoke", "alarm");
+    while (world_counters(world)->alarm_transitions == 0)
+        assert_true(world_step_before(world, 12000));
+    world_run_until(world, world_ms(world) + 20); /* received, not durable */
+    world_crash(world, false);
+    world_start(world);
+    world_run_until(world, 20000);
+    world_expect(world, "smoke-1/smoke|crash|start",
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     0.025] city <- event system started  replayed\n"
+                 "[    10.000] world: smoke-1/smoke = alarm\n"
+                 "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.040] crash\n"
+                 "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=6\n"
+                 "[    10.061] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.065] city <- alarm/smoke-1/smoke normal\n"
+                 "[    10.066] city <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    10.066] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.069] city <- event system started  replayed\n");
+    world_settle(world);
+    world_close(world);
+}
+
+/* The room for undelivered entries is used up: the oldest readings go, are counted, and the count is told as a gap. */
+static void s205_quota_exceeded(void **state) {
+    (void)state;
+    struct world *world = world_open("two-uplinks", 205);
+    world_store_quota(world, 20000);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_broker_down(world, "city", LINK_UNREACHABLE);
+    world_set(world, "smoke-1/smoke", "alarm");
+    world_run_until(world, 12000);
+    world_set(world, "smoke-1/smoke", "normal");
+    world_run_until(world, 180000);
+    world_expect(world, "gap|smoke-1/smoke",
+                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     0.025] owner <- alarm/smoke-1/smoke normal\n"
+                 "[    10.000] world: smoke-1/smoke = alarm\n"
+                 "[    10.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    10.006] owner <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    12.000] world: smoke-1/smoke = normal\n"
+                 "[    12.001] alarm smoke-1/smoke returned by=return value=0\n"
+                 "[    12.006] owner <- event alarm smoke-1/smoke returned\n"
+                 "[    12.006] owner <- alarm/smoke-1/smoke returned\n"
+                 "[    88.732] gap lane=reading count=12 why=the space for undelivered entries is used up\n"
+                 "[    88.745] owner <- event gap lane=reading count=12 why=the space for undelivered entries is used up\n"
+                 "[    98.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[    98.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   108.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   108.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   118.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   118.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   128.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   128.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   138.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   138.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   148.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   148.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   158.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   158.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   168.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   168.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   178.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   178.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n");
+    world_broker_up(world, "city");
+    world_run_until(world, 260000);
+    world_settle(world);
+    world_expect(world, "city <- event",
+                 "[   228.627] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
+                 "[   228.627] city <- event alarm smoke-1/smoke returned replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=12 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.737] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   238.739] city <- event gap lane=reading count=15 why=the space for undelivered entries is used up\n");
+    world_close(world);
+}
+
+/* Memory is not enough for a disk that fails and a broker that is away as long: what is lost is counted and told. */
+static void s206_memory_used_up(void **state) {
+    (void)state;
+    struct world *world = world_open("wide", 206);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_broker_down(world, "city", LINK_UNREACHABLE);
+    world_store_failing(world, true);
+    world_check_every(world, 50);
+    world_run_until(world, 900000);
+    world_store_failing(world, false);
+    world_broker_up(world, "city");
+    world_run_until(world, 1000000);
+    world_settle(world);
+    world_expect(world, "gap|store works|store fails|uplink",
+                 "[     0.000] start gateway=sim-04 devices=1 points=60 alarms=1 uplinks=1 next_seq=1\n"
+                 "[     0.020] uplink city up mqtt=5 window=100\n"
+                 "[    10.000] world: store fails\n"
+                 "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
+                 "[    10.209] store fails: the operating system reported an error; entries stay in memory\n"
+                 "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
+                 "[   610.401] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   620.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   630.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   640.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   650.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   660.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   670.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   680.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   690.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   700.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   710.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   720.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   730.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   740.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   750.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   760.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   770.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   780.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   790.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   800.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   810.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   820.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   830.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   840.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   850.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   860.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   870.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   880.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   890.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   900.281] store works again\n"
+                 "[   900.401] gap lane=reading count=49 why=the store does not take entries and memory is full\n"
+                 "[   955.564] uplink city up mqtt=5 window=100\n"
+                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.579] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.579] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.579] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.579] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.579] city <- event gap lane=reading count=49 why=the store does not take entries and memory is full replayed\n");
+    world_close(world);
+}
+
+/* An orderly stop: the last readings leave their batches, everything is durable, the status says offline, nothing is left. */
+static void s207_stop_is_orderly(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 207);
+    world_start(world);
+    world_run_until(world, 12345);
+    world_stop(world);
+    world_expect(world, "stop|status|uplink",
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.020] uplink city up mqtt=5 window=100\n"
+                 "[     0.025] city <- status online\n"
+                 "[    12.345] stopping\n"
+                 "[    12.350] city <- event system stopped \n"
+                 "[    12.350] city <- status offline\n"
+                 "[    12.356] uplink city closed\n"
+                 "[    12.361] stopped\n");
+    world_start(world);
+    world_run_until(world, 30000);
+    world_expect(world, "system|status",
+                 "[    12.386] city <- status online\n"
+                 "[    12.386] city <- event system started  replayed\n");
+    world_settle(world);
+    world_close(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(s201_store_stalls),
+        cmocka_unit_test(s202_store_fails),
+        cmocka_unit_test(s203_restart_with_an_open_alarm),
+        cmocka_unit_test(s204_power_cut_before_the_commit),
+        cmocka_unit_test(s205_quota_exceeded),
+        cmocka_unit_test(s206_memory_used_up),
+        cmocka_unit_test(s207_stop_is_orderly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
