@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shell of a serial line. libmodbus is used to open and configure the port (modbus_new_rtu, modbus_connect,
- * modbus_get_socket, modbus_close) and for nothing else: its receive side cannot resynchronise, leaves no silence between
- * frames and reads with select(). Frames come from frame.c, the transaction from rtu_line.c.
+/* The shell of a serial line: the port comes from rtu_port.c, frames from frame.c, the transaction from rtu_line.c.
  *
  * The thread, until `stopping`:
  *   mailbox   writes, then RELEASE, as the loop posted them             -> poller_step
@@ -17,24 +15,19 @@
 #include "sensors/bus_rtu.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/serial.h>
-#include <modbus.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/text.h"
 #include "sensors/rtu_line.h"
+#include "sensors/rtu_port.h"
 
 #define REOPEN_MIN_US 500000
 #define REOPEN_MAX_US 10000000
@@ -55,8 +48,8 @@ struct bus_rtu {
     bool released, stopping;
     int64_t progress_us;
 
-    modbus_t *modbus; /* NULL: the port is closed */
-    int lock_fd;
+    struct rtu_port port;
+    bool port_open;
     int64_t retry_us, pause_us;
     int told_error; /* the reason traced last */
     struct rtu_line line;
@@ -66,99 +59,9 @@ struct bus_rtu {
     struct poller_effects effects;
 };
 
-struct speed {
-    uint32_t baud;
-    speed_t code;
-};
-
-/* What termios can set. libmodbus takes any other number silently for 9600. */
-static bool speed_find(uint32_t baud, speed_t *ret_code) {
-    static const struct speed speeds[] = {{300, B300},       {600, B600},       {1200, B1200},     {2400, B2400},
-                                          {4800, B4800},     {9600, B9600},     {19200, B19200},   {38400, B38400},
-                                          {57600, B57600},   {115200, B115200}, {230400, B230400}, {460800, B460800},
-                                          {500000, B500000}, {576000, B576000}, {921600, B921600}, {1000000, B1000000}};
-    for (size_t i = 0; i < ARRAY_COUNT(speeds); i++)
-        if (speeds[i].baud == baud) {
-            *ret_code = speeds[i].code;
-            return true;
-        }
-    return false;
-}
-
-static const char *advice(int os_error) {
-    switch (os_error) {
-    case ENOENT:
-    case ENXIO:
-    case ENODEV:
-        return "is the adapter plugged in? /dev/serial/by-id lists what is";
-    case EACCES:
-    case EPERM:
-        return "the gateway's user must be in the group dialout";
-    case EBUSY:
-        return "another program or another bus has the port open; fuser names it";
-    case EINVAL:
-        return "the port did not take the configured speed; choose a common one such as 9600 or 19200";
-    case EIO:
-        return "the port hung up; was the adapter unplugged?";
-    case ENOTTY:
-        return "this is not a serial port";
-    default:
-        return "see the kernel's log";
-    }
-}
-
 static void port_close(struct bus_rtu *bus) {
-    if (bus->modbus) {
-        if (modbus_get_socket(bus->modbus) >= 0)
-            (void)ioctl(modbus_get_socket(bus->modbus), TIOCNXCL); /* others may hold it open, as both ends of a pty are in a test */
-        modbus_close(bus->modbus);
-        modbus_free(bus->modbus);
-        bus->modbus = NULL;
-    }
-    if (bus->lock_fd >= 0)
-        close(bus->lock_fd);
-    bus->lock_fd = -1;
-}
-
-static void low_latency_ask(int fd) {
-    struct serial_struct serial;
-    if (ioctl(fd, TIOCGSERIAL, &serial) == 0 && !(serial.flags & ASYNC_LOW_LATENCY)) {
-        serial.flags |= ASYNC_LOW_LATENCY;
-        (void)ioctl(fd, TIOCSSERIAL, &serial); /* only some drivers have it; without it the line is slower, not wrong */
-    }
-}
-
-/* Locks the port before anything is changed on it, opens it with libmodbus and reads its speed back. 0 or an errno. */
-static int port_open(struct bus_rtu *bus) {
-    const struct bus_spec *spec = bus->spec;
-    static const char parities[] = {[PARITY_NONE] = 'N', [PARITY_EVEN] = 'E', [PARITY_ODD] = 'O'};
-    struct termios settings;
-    speed_t speed;
-    if (!speed_find(spec->baud, &speed))
-        return EINVAL;
-    bus->lock_fd = open(spec->serial, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (bus->lock_fd < 0)
-        return errno;
-    if (!isatty(bus->lock_fd))
-        return ENOTTY;
-    if (flock(bus->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? EBUSY : errno;
-    bus->modbus = modbus_new_rtu(spec->serial, (int)spec->baud, parities[spec->parity], 8, spec->stop_bits);
-    if (!bus->modbus)
-        return errno;
-    if (modbus_connect(bus->modbus) != 0)
-        return errno ? errno : EIO;
-    int fd = modbus_get_socket(bus->modbus);
-    if (tcgetattr(fd, &settings) != 0)
-        return errno;
-    if (cfgetospeed(&settings) != speed || cfgetispeed(&settings) != speed)
-        return EINVAL;
-    if (ioctl(fd, TIOCEXCL) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-        return errno;
-    low_latency_ask(fd);
-    struct line_timing timing = bus_line_timing(spec);
-    rtu_line_init(&bus->line, fd, &timing);
-    return 0;
+    rtu_port_close(&bus->port);
+    bus->port_open = false;
 }
 
 static void port_lost(struct bus_rtu *bus, int os_error) {
@@ -168,20 +71,23 @@ static void port_lost(struct bus_rtu *bus, int os_error) {
     bus->retry_us = now_us + bus->pause_us;
     if (bus->told_error != os_error)
         trace_add(bus->trace, now_us, TRACE_ERROR, "bus %s: cannot use %s: %s (%s); trying again", bus->spec->name, bus->spec->serial,
-                  strerror_r(os_error, text, sizeof(text)), advice(os_error));
+                  strerror_r(os_error, text, sizeof(text)), rtu_port_advice(os_error));
     bus->told_error = os_error;
     bus->pause_us = bus->pause_us * 2 < REOPEN_MAX_US ? bus->pause_us * 2 : REOPEN_MAX_US;
 }
 
 /* Opens the port if it is closed and its time has come. */
 static void port_try(struct bus_rtu *bus) {
-    if (bus->modbus || now_mono_us() < bus->retry_us)
+    if (bus->port_open || now_mono_us() < bus->retry_us)
         return;
-    int os_error = port_open(bus);
+    int os_error = rtu_port_open(&bus->port, bus->spec);
     if (os_error) {
         port_lost(bus, os_error);
         return;
     }
+    struct line_timing timing = bus_line_timing(bus->spec);
+    rtu_line_init(&bus->line, bus->port.fd, &timing);
+    bus->port_open = true;
     bus->told_error = 0;
     trace_add(bus->trace, now_mono_us(), TRACE_INFO, "bus %s: opened %s at %u baud, %u bits a character", bus->spec->name, bus->spec->serial,
               (unsigned)bus->line.timing.baud, (unsigned)bus->line.timing.bits_per_character);
@@ -245,7 +151,7 @@ static bool mailbox_empty(struct bus_rtu *bus) {
 
 static void request_do(struct bus_rtu *bus) {
     port_try(bus);
-    if (bus->modbus) {
+    if (bus->port_open) {
         rtu_line_transact(&bus->line, &bus->request, &bus->answer);
         if (bus->answer.status == BUS_DISCONNECTED)
             port_lost(bus, bus->answer.os_error);
@@ -269,11 +175,11 @@ static void wait_for_work(struct bus_rtu *bus, int64_t wake_us) {
     int64_t now_us = now_mono_us(), until_us = now_us + WAIT_MAX_US;
     if (wake_us < until_us)
         until_us = wake_us;
-    if (!bus->modbus && bus->retry_us < until_us)
+    if (!bus->port_open && bus->retry_us < until_us)
         until_us = bus->retry_us;
     int64_t left_us = until_us > now_us ? until_us - now_us : 0;
     struct timespec left = {.tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000};
-    struct pollfd fds[2] = {{.fd = bus->wake_fd, .events = POLLIN}, {.fd = bus->modbus ? bus->line.fd : -1, .events = 0}};
+    struct pollfd fds[2] = {{.fd = bus->wake_fd, .events = POLLIN}, {.fd = bus->port_open ? bus->line.fd : -1, .events = 0}};
     if (ppoll(fds, 2, &left, NULL) <= 0)
         return;
     if (fds[0].revents) {
@@ -336,7 +242,7 @@ enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct
     bus->poller = poller;
     bus->trace = trace;
     bus->sink = *sink;
-    bus->lock_fd = -1;
+    rtu_port_init(&bus->port);
     bus->pause_us = REOPEN_MIN_US;
     bus->progress_us = now_mono_us();
     pthread_mutex_init(&bus->mutex, NULL);

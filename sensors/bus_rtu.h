@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A serial line: its port and the thread that steps its poller, because silence on the line must be kept to the character
- * whatever the loop does. The only file that includes modbus.h (bus_rtu.c) opens and configures the port with libmodbus and
- * frames requests with it; the receive side is ours.
+ * whatever the loop does. rtu_port.c opens and configures the port with libmodbus; the receive side is ours.
  * Owner: run.c. bus_rtu_open/close and the post functions are called from the loop thread; the sink from the line's thread. */
 #ifndef YANHUO_BUS_RTU_H
 #define YANHUO_BUS_RTU_H

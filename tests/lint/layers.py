@@ -26,7 +26,7 @@ MAY_USE = {
 SHARED_IO = ("inbox", "worker")
 # The shells of the buses belong to whoever joins both halves; their inner parts only to the shells.
 SHELLS = ("sensors/bus_",)
-SHELL_PARTS = ("sensors/rtu_line.", "sensors/tcp_link.")
+SHELL_PARTS = ("sensors/rtu_line.", "sensors/rtu_port.", "sensors/tcp_link.")
 JOINS = ("gateway/run", "gateway/bridge", "gateway/main.c", "gateway/commands/")
 
 

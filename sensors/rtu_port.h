@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A serial port: locked, opened, configured and its settings read back. Part of the shells of serial lines (bus_rtu.c, which
+ * keeps one open, and bus_client.c, which a person's command uses). Its .c is the only file that includes modbus.h. */
+#ifndef YANHUO_RTU_PORT_H
+#define YANHUO_RTU_PORT_H
+
+#include "sensors/bus.h"
+
+struct rtu_port {
+    void *modbus; /* NULL: closed */
+    int lock_fd;
+    int fd; /* non-blocking; -1: closed */
+};
+
+void rtu_port_init(struct rtu_port *port);
+
+/* Locks the port before anything is changed on it, opens it with libmodbus and reads its speed back. 0, or an errno; EBUSY when
+ * somebody else has it, EINVAL when it did not take the speed. After a failure it must be closed too. */
+NODISCARD int rtu_port_open(struct rtu_port *port, const struct bus_spec *spec);
+void rtu_port_close(struct rtu_port *port);
+
+/* What a person can do about an errno of rtu_port_open. */
+const char *rtu_port_advice(int os_error);
+
+#endif
