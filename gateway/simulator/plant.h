@@ -37,9 +37,6 @@ struct plant_listener {
 
 /* `config` must outlive the plant. */
 void plant_build(struct plant *plant, const struct config *config, struct arena *arena);
-static inline void plant_init(struct plant *plant, const struct config *config, struct arena *arena) {
-    plant_build(plant, config, arena);
-}
 
 /* CONFIG_NONE when the bus has no such unit. */
 uint16_t plant_device_at(const struct plant *plant, uint16_t bus, uint8_t unit_id);

@@ -254,6 +254,7 @@ class Story:
         view.say(f"{sum(row[4] for row in self.rows)} / {len(steps)}  {verdict}  {seconds:.0f} s", view.GREEN if passed else view.RED, view.BOLD)
         if not passed:
             view.say(f"网关最后的日志 the end of the gateway's log:\n{self.stage.log_tail('gateway')}")
+            view.say(f"代理和订阅者 broker and subscriber:\n{self.stage.log_tail('broker', 20)}{self.stage.log_tail('subscriber')}")
         return 0 if passed else 1
 
 

@@ -136,7 +136,7 @@ struct world *world_open(const char *plant, uint64_t seed) {
     arena_init(&world->arena);
     load(world, plant);
     const struct config *config = world->config;
-    plant_init(&world->plant, config, &world->arena);
+    plant_build(&world->plant, config, &world->arena);
     make_series(world);
     world->now_us = WORLD_BEGIN_US;
     world->wall_trusted = true;
