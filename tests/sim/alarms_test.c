@@ -18,7 +18,7 @@ static void s001_smoke_to_subscriber(void **state) {
                  "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
                  "[     0.021] device smoke-1 online\n"
                  "[     0.025] city <- status online\n"
-                 "[     0.025] city <- event system started  replayed\n"
+                 "[     0.025] city <- event system started replayed\n"
                  "[     0.492] device relay-1 online\n"
                  "[     0.645] device meter-1 online\n");
     world_set(world, "smoke-1/smoke", "alarm");

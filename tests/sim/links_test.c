@@ -33,8 +33,8 @@ static void s101_broker_down_at_start(void **state) {
                  "[    60.803] city <- alarm/smoke-1/communication normal\n"
                  "[    60.803] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[    60.803] city <- event action cut-branch ok=true attempt=1 replayed\n"
-                 "[    60.803] city <- event system started  replayed\n"
-                 "[    60.803] city <- event system configuration eeea19059f58edae replayed\n");
+                 "[    60.803] city <- event system started replayed\n"
+                 "[    60.803] city <- event system configuration replayed\n");
     world_settle(world);
     world_close(world);
 }
@@ -52,8 +52,8 @@ static void s102_cut_and_back(void **state) {
     world_run_until(world, 30000);
     world_expect(world, "uplink city|world: |alarm smoke-1|fire|owner <- event",
                  "[     0.020] uplink city up mqtt=5 window=100\n"
-                 "[     0.025] owner <- event system started  replayed\n"
-                 "[     0.025] owner <- event system configuration 0055aa7ea2a02ab9 replayed\n"
+                 "[     0.025] owner <- event system started replayed\n"
+                 "[     0.025] owner <- event system configuration replayed\n"
                  "[    10.000] world: link to city is cut\n"
                  "[    10.000] world: broker of city is down: unreachable\n"
                  "[    10.002] uplink city down lost: the connection was lost (next try in 1.0 s)\n"
@@ -113,8 +113,8 @@ static void s103_one_of_two_is_dead(void **state) {
                  "[   658.549] owner <- meta/meter-1\n"
                  "[   658.549] owner <- health\n"
                  "[   658.549] owner <- event alarm smoke-1/smoke unacknowledged replayed\n"
-                 "[   658.549] owner <- event system started  replayed\n"
-                 "[   658.549] owner <- event system configuration 0055aa7ea2a02ab9 replayed\n");
+                 "[   658.549] owner <- event system started replayed\n"
+                 "[   658.549] owner <- event system configuration replayed\n");
     world_settle(world);
     assert_int_equal(world_received(world, "owner", "reading", NULL), 0);
     world_close(world);
@@ -163,13 +163,13 @@ static void s105_clock_jumps(void **state) {
     world_expect(world, "clock|overcurrent unack",
                  "[    12.000] world: clock jumps by 86400000 ms\n"
                  "[    12.000] clock moved by=86400001ms trusted=yes\n"
-                 "[    12.005] city <- event clock clock trusted86400001\n"
+                 "[    12.005] city <- event clock clock by=86400001\n"
                  "[    14.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
                  "[    14.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
                  "[    14.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    20.000] world: clock jumps by -3600000 ms\n"
                  "[    20.000] clock moved by=-3599999ms trusted=yes\n"
-                 "[    20.005] city <- event clock clock trusted-3599999\n"
+                 "[    20.005] city <- event clock clock by=-3599999\n"
                  "[    30.000] world: clock jumps by 1500 ms\n");
     world_settle(world);
     world_close(world);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/sim/world.h"
+#include "tests/sim/world_state.h"
 
 /* The disk stalls for 5 s: the alarm is sent and the relay written at once all the same. */
 static void s201_store_stalls(void **state) {
@@ -85,7 +85,7 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
                  "[     0.025] city <- alarm/smoke-1/smoke normal\n"
                  "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
-                 "[     0.025] city <- event system started  replayed\n"
+                 "[     0.025] city <- event system started replayed\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    10.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
@@ -97,7 +97,7 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    30.000] stopping\n"
-                 "[    30.005] city <- event system stopped \n"
+                 "[    30.005] city <- event system stopped\n"
                  "[    30.011] stopped\n"
                  "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=16\n"
                  "[    40.000] alarm smoke-1/smoke restored unacknowledged\n"
@@ -105,7 +105,7 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[    40.000] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    40.025] city <- alarm/smoke-1/smoke unacknowledged\n"
                  "[    40.025] city <- alarm/meter-1/overcurrent unacknowledged\n"
-                 "[    40.025] city <- event system started  replayed\n"
+                 "[    40.025] city <- event system started replayed\n"
                  "[    40.025] city <- event roster meter-1/overcurrent unacknowledged replayed\n"
                  "[    40.027] city <- event roster smoke-1/smoke unacknowledged replayed\n"
                  "[    40.046] action cut-branch held attempt=1\n"
@@ -135,7 +135,7 @@ static void s204_power_cut_before_the_commit(void **state) {
     world_expect(world, "smoke-1/smoke|crash|start",
                  "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
                  "[     0.025] city <- alarm/smoke-1/smoke normal\n"
-                 "[     0.025] city <- event system started  replayed\n"
+                 "[     0.025] city <- event system started replayed\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
@@ -146,7 +146,7 @@ static void s204_power_cut_before_the_commit(void **state) {
                  "[    10.065] city <- alarm/smoke-1/smoke normal\n"
                  "[    10.066] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.066] city <- alarm/smoke-1/smoke unacknowledged\n"
-                 "[    10.069] city <- event system started  replayed\n");
+                 "[    10.069] city <- event system started replayed\n");
     world_settle(world);
     world_close(world);
 }
@@ -216,6 +216,7 @@ static void s205_quota_exceeded(void **state) {
                  "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
                  "[   228.737] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
                  "[   238.739] city <- event gap lane=reading count=15 why=the space for undelivered entries is used up\n");
+    assert_int_equal(world->gaps_told[LANE_READING], world->evicted[LANE_READING]);
     world_close(world);
 }
 
@@ -317,7 +318,7 @@ static void s207_stop_is_orderly(void **state) {
                  "[     0.020] uplink city up mqtt=5 window=100\n"
                  "[     0.025] city <- status online\n"
                  "[    12.345] stopping\n"
-                 "[    12.350] city <- event system stopped \n"
+                 "[    12.350] city <- event system stopped\n"
                  "[    12.350] city <- status offline\n"
                  "[    12.356] uplink city closed\n"
                  "[    12.361] stopped\n");
@@ -325,7 +326,7 @@ static void s207_stop_is_orderly(void **state) {
     world_run_until(world, 30000);
     world_expect(world, "system|status",
                  "[    12.386] city <- status online\n"
-                 "[    12.386] city <- event system started  replayed\n");
+                 "[    12.386] city <- event system started replayed\n");
     world_settle(world);
     world_close(world);
 }

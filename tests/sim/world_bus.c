@@ -21,13 +21,23 @@ uint16_t world_device(struct world *world, const char *name) {
 
 /* ---- changes ---- */
 
+bool world_try_set(struct world *world, const char *path, const char *value) {
+    uint16_t d, p;
+    struct reading before;
+    if (plant_find_point(&world->plant, path, &d, &p, NULL) != ERR_OK)
+        world_fail(world, "the plant has no point %s", path);
+    slave_get(&world->plant.devices[d].slave, p, &before);
+    if (plant_set(&world->plant, path, value, NULL) != ERR_OK)
+        return false;
+    if (before.quality != QUALITY_GOOD) /* its age counts from here */
+        world->points[world->config->devices[d].first_point + p].good_us = world->now_us;
+    log_line(world, world->now_us, "world: %s = %s", path, value);
+    return true;
+}
+
 void world_set(struct world *world, const char *point, const char *value) {
-    char why[256];
-    struct text error;
-    text_init(&error, why, sizeof(why));
-    if (plant_set(&world->plant, point, value, &error) != ERR_OK)
-        world_fail(world, "%s", why);
-    log_line(world, world->now_us, "world: %s = %s", point, value);
+    if (!world_try_set(world, point, value))
+        world_fail(world, "%s cannot be %s", point, value);
 }
 
 void world_fault(struct world *world, const char *name, enum world_fault fault) {

@@ -74,9 +74,8 @@ static void event_words(const struct message *message, char *ret_text, size_t si
         snprintf(ret_text, size, "gap lane=%s count=%s why=%s", json_text(message->payload, "lane", a, sizeof(a)),
                  json_text(message->payload, "count", b, sizeof(b)), json_text(message->payload, "why", d, sizeof(d)));
     else
-        snprintf(ret_text, size, "%s %s %s%s", kind, json_text(message->payload, "what", a, sizeof(a)),
-                 json_text(message->payload, "detail", d, sizeof(d)),
-                 strcmp(kind, "clock") == 0 ? json_text(strstr(message->payload, "\"offset_ms\""), "offset_ms", b, sizeof(b)) : "");
+        snprintf(ret_text, size, "%s %s%s%s", kind, json_text(message->payload, "what", a, sizeof(a)), strcmp(kind, "clock") == 0 ? " by=" : "",
+                 strcmp(kind, "clock") == 0 ? json_text(message->payload, "offset_ms", b, sizeof(b)) : "");
 }
 
 void log_message(struct world *world, const struct message *message) {
