@@ -68,6 +68,47 @@ static void read_alarms(const struct source *source, const struct node *root, st
             read_alarm(source, node, arena, profile);
 }
 
+static void read_register(const struct node *root, const char *name, struct profile_register *ret_register) {
+    static const struct schema_key number = {.name = "number", .type = SCHEMA_INTEGER, .max = 65535};
+    const struct node *map = schema_member(&schema_profile, root, name);
+    const struct node *table = node_get(map, "write"), *address = node_get(map, "address");
+    uint64_t at;
+    if (!table || !address || !schema_scalar_ok(&number, address, NULL, 0) || !scalar_unsigned(address->text, &at))
+        return;
+    *ret_register = (struct profile_register){.known = true, .coil = strcmp(table->text, "coil") == 0, .address = (uint16_t)at};
+}
+
+static void read_bauds(const struct source *source, const struct node *root, struct profile *profile) {
+    const struct node *codes = node_get(schema_member(&schema_profile, root, "baud_register"), "codes");
+    for (const struct node *node = codes ? codes->first : NULL; node; node = node->next) {
+        uint64_t baud, code;
+        if (!scalar_unsigned(node->key->text, &baud) || !scalar_unsigned(node->text, &code))
+            continue; /* told by the schema */
+        if (profile->bauds_count == PROFILE_BAUDS_MAX) {
+            source_error(source, node->key, "a device has at most %d speeds", PROFILE_BAUDS_MAX);
+            return;
+        }
+        profile->bauds[profile->bauds_count++] = (struct profile_baud){(uint32_t)baud, (uint16_t)code};
+    }
+}
+
+static void read_serial(const struct source *source, const struct node *root, struct profile *profile) {
+    const struct node *serial = schema_member(&schema_profile, root, "serial");
+    const struct node *baud = node_get(serial, "baud"), *parity = node_get(serial, "parity"), *stop_bits = node_get(serial, "stop_bits"),
+                      *unit_id = node_get(serial, "unit_id");
+    uint64_t number;
+    unsigned word;
+    if (baud && scalar_unsigned(baud->text, &number))
+        profile->factory_baud = (uint32_t)number;
+    if (parity && scalar_word(parity->text, strlen(parity->text), "none|even|odd", &word))
+        profile->factory_parity = (enum bus_parity)word;
+    profile->factory_stop_bits = stop_bits && scalar_unsigned(stop_bits->text, &number) && number == 2 ? 2 : 1;
+    profile->factory_unit_id = unit_id && scalar_unsigned(unit_id->text, &number) && number <= 255 ? (uint8_t)number : 1;
+    read_register(root, "address_register", &profile->address_register);
+    read_register(root, "baud_register", &profile->baud_register);
+    read_bauds(source, root, profile);
+}
+
 static struct profile *profile_read(const struct source *source, const char *name, struct arena *arena) {
     const struct node *root = source->root;
     struct profile *profile = arena_take(arena, 1, sizeof(*profile));
@@ -85,10 +126,7 @@ static struct profile *profile_read(const struct source *source, const char *nam
     profile->timeout_ms = (uint32_t)schema_u64(&schema_profile, root, "timeout");
     profile->gaps = schema_u64(&schema_profile, root, "gaps") != 0;
     profile->hash = source->hash;
-    uint64_t baud;
-    const struct node *baud_node = node_get(schema_member(&schema_profile, root, "serial"), "baud");
-    if (baud_node && scalar_unsigned(baud_node->text, &baud))
-        profile->factory_baud = (uint32_t)baud;
+    read_serial(source, root, profile);
     read_setup(source, root, arena, profile);
     const struct node *points = schema_member(&schema_profile, root, "points");
     if (points) {

@@ -6,11 +6,29 @@
 
 #include "config/load.h"
 
+/* Where a device keeps one of its own serial settings. */
+struct profile_register {
+    bool known, coil;
+    uint16_t address;
+};
+
+#define PROFILE_BAUDS_MAX 16 /* speeds a device may have a code for */
+struct profile_baud {
+    uint32_t baud;
+    uint16_t code; /* what is written for it */
+};
+
 struct profile {
     const char *name, *path;
     const char *manufacturer, *model, *source; /* "" when not given */
     enum profile_confidence confidence;
     uint32_t factory_baud; /* 0: not known */
+    enum bus_parity factory_parity;
+    uint8_t factory_stop_bits;
+    uint8_t factory_unit_id; /* 1 when not given */
+    struct profile_register address_register, baud_register;
+    uint8_t bauds_count; /* 0: the register takes the speed itself or is not known */
+    struct profile_baud bauds[PROFILE_BAUDS_MAX];
     uint32_t timeout_ms;
     uint16_t registers_max;
     bool gaps;
