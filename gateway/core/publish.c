@@ -82,14 +82,15 @@ static uint64_t reading_key(const struct reading *reading) {
     return key ^ ((uint64_t)reading->quality << 61 | (uint64_t)value->kind << 58);
 }
 
-/* Report by exception: a changed value, and an unchanged one once in at_least_every. */
-static bool wanted(struct publish_stream *stream, uint32_t point, const struct reading *reading, const struct now *now) {
+/* Report by exception: a changed value, and an unchanged one when with the next poll, `every_ms` from now, more than
+ * at_least_every would have gone by. */
+static bool wanted(struct publish_stream *stream, uint32_t point, const struct reading *reading, const struct now *now, uint32_t every_ms) {
     if (!stream->points)
         return true;
     struct published *last = &stream->points[point];
     uint64_t key = reading_key(reading);
-    int64_t every_us = 1000 * (int64_t)stream->policy.at_least_every_ms;
-    if (last->known && last->key == key && (!every_us || now->mono_us - last->at_us < every_us))
+    int64_t most_us = 1000 * (int64_t)stream->policy.at_least_every_ms, next_us = now->mono_us + 1000 * (int64_t)every_ms;
+    if (last->known && last->key == key && (!most_us || next_us - last->at_us <= most_us))
         return false;
     *last = (struct published){.key = key, .at_us = now->mono_us, .known = true};
     return true;
@@ -133,7 +134,7 @@ static void stream_on_readings(struct publisher *publisher, unsigned s, const st
     uint32_t first_point = publisher->config->devices[device].first_point;
     for (unsigned i = 0; i < count; i++) {
         uint32_t point = first_point + readings[i].point;
-        if (!wanted(stream, point, &readings[i], now))
+        if (!wanted(stream, point, &readings[i], now, config_point(publisher->config, device, readings[i].point)->every_ms))
             continue;
         if (batch_full(batch))
             batch_seal(publisher, stream, batch);
@@ -147,6 +148,8 @@ static void stream_on_readings(struct publisher *publisher, unsigned s, const st
 }
 
 void publisher_on_readings(struct publisher *publisher, const struct now *now, uint16_t device, const struct reading *readings, unsigned count) {
+    if (!count)
+        return;
     for (unsigned s = 0; s < publisher->streams_count; s++)
         stream_on_readings(publisher, s, now, device, readings, count);
     uint32_t first_point = publisher->config->devices[device].first_point;
