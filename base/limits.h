@@ -39,7 +39,7 @@
 #define PAYLOAD_SIZE 65536      /* one message; an entry is sealed before its message could be larger */
 #define TOPIC_SIZE 256
 #define ENTRY_SIZE 16384        /* one packed entry */
-#define ENTRY_READINGS_MAX 256  /* readings of one entry: at most 12 kB of JSON */
+#define ENTRY_READINGS_MAX 256  /* readings of one entry: 25 kB of JSON with ordinary names, 57 kB with the longest names and texts */
 #define RANGES_MAX 64           /* acknowledged ranges above a cursor's low-water mark; past that the uplink waits for the lowest */
 #define WINDOW_MAX 512          /* messages in flight to one uplink: 5 times the measured best of 100 at 100 ms of delay */
 #define WINDOW_DEFAULT 100
