@@ -1,63 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The core's memory, and its wishes: what stands in the state becomes effects, as far as this step has room. */
+/* The core's wishes: what stands in the state becomes effects, as far as this step has room. */
 #include "base/check.h"
-#include "gateway/core/core.h"
-#include "gateway/core/describe.h"
 #include "base/text.h"
-
-/* Point -> alarms as one array of runs, so that a reading finds its alarms without a search. */
-static void index_alarms(struct core *core, struct arena *arena) {
-    const struct config *config = core->config;
-    core->point_alarms_first = arena_take(arena, config->points_count + 1, sizeof(*core->point_alarms_first));
-    core->point_alarms = arena_take(arena, config->alarms_count, sizeof(*core->point_alarms));
-    for (unsigned i = 0; i < config->alarms_count; i++)
-        if (config->alarms[i].condition != CONDITION_COMMUNICATION)
-            core->point_alarms_first[config->devices[config->alarms[i].device].first_point + config->alarms[i].point + 1]++;
-    for (uint32_t p = 0; p < config->points_count; p++)
-        core->point_alarms_first[p + 1] += core->point_alarms_first[p];
-    uint32_t *filled = arena_take(arena, config->points_count, sizeof(*filled));
-    for (uint16_t i = 0; i < config->alarms_count; i++) {
-        const struct config_alarm *rule = &config->alarms[i];
-        if (rule->condition == CONDITION_COMMUNICATION) {
-            core->devices[rule->device].communication = i;
-            continue;
-        }
-        uint32_t point = config->devices[rule->device].first_point + rule->point;
-        core->point_alarms[core->point_alarms_first[point] + filled[point]++] = i;
-    }
-}
-
-void core_init(struct core *core, const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace,
-               struct engine_counters *counters) {
-    *core = (struct core){.config = config,
-                          .trace = trace,
-                          .counters = counters,
-                          .release_bus = CONFIG_NONE,
-                          .readings_due_us = NOW_NEVER,
-                          .write_id_next = 1};
-    journal_init(&core->journal, arena);
-    publisher_init(&core->publisher, config, series, &core->journal, arena);
-    core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
-    core->changed = arena_take(arena, config->alarms_count, sizeof(*core->changed));
-    core->saves = arena_take(arena, config->alarms_count, sizeof(*core->saves));
-    core->actions = arena_take(arena, config->actions_count, sizeof(*core->actions));
-    core->devices = arena_take(arena, config->devices_count, sizeof(*core->devices));
-    core->point_quality = arena_take(arena, config->points_count, sizeof(*core->point_quality));
-    heap_init(&core->alarm_deadlines, config->alarms_count, arena);
-    for (unsigned i = 0; i < config->alarms_count; i++) {
-        alarm_init(&core->alarms[i].alarm, &config->alarms[i]);
-        core->fire_alarms_count += config->alarms[i].class == CLASS_FIRE;
-    }
-    for (unsigned i = 0; i < config->actions_count; i++)
-        action_init(&core->actions[i], &config->actions[i]);
-    for (unsigned i = 0; i < config->devices_count; i++)
-        core->devices[i] = (struct core_device){.state = DEVICE_UNKNOWN, .communication = CONFIG_NONE};
-    index_alarms(core, arena);
-}
-
-void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
-    describe_alarm(core->config, &core->alarms[alarm].alarm, cause, ret_event);
-}
+#include "gateway/core/core.h"
 
 /* ---- writes and releases ---- */
 
