@@ -76,7 +76,7 @@ static void s002_sensor_unplugged(void **state) {
                  "[   129.051] alarm meter-1/overcurrent returned by=return value=2\n"
                  "[   129.056] city <- event alarm meter-1/overcurrent returned\n"
                  "[   129.056] city <- alarm/meter-1/overcurrent returned\n"
-                 "[   137.650] city <- reading/meter-1 n=2\n");
+                 "[   136.650] city <- reading/meter-1 n=2\n");
     world_settle(world);
     world_close(world);
 }

@@ -109,10 +109,10 @@ static void s302_bus_unplugged(void **state) {
                  "[    61.105] city <- alarm/relay-1/communication returned\n"
                  "[    61.105] city <- reading/relay-1 n=1\n"
                  "[    66.055] store: reading durable to 16\n"
-                 "[    71.650] city <- reading/meter-1 n=2\n"
-                 "[    72.026] city <- reading/smoke-1 n=1\n"
-                 "[    72.497] city <- reading/relay-1 n=1\n"
-                 "[    76.653] store: reading durable to 20\n");
+                 "[    70.497] city <- reading/relay-1 n=1\n"
+                 "[    70.650] city <- reading/meter-1 n=2\n"
+                 "[    71.026] city <- reading/smoke-1 n=1\n"
+                 "[    75.500] store: reading durable to 20\n");
     world_settle(world);
     world_close(world);
 }
