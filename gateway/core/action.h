@@ -10,7 +10,8 @@
  *                              alarm normal again (after its reset, when it latches)
  *
  * Guarantees: once due it is tried until the echo is equal, also when the alarm has meanwhile returned: what was asked for by a
- * fire is done. The gateway never takes the write back by itself: supply returns by a person's hand. */
+ * fire is done. While HELD it becomes DUE again when the alarm comes again (somebody may have undone it), and only then: a person
+ * who acknowledges writes nothing. The gateway never takes the write back by itself: supply returns by a person's hand. */
 #ifndef YANHUO_ACTION_H
 #define YANHUO_ACTION_H
 

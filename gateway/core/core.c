@@ -5,6 +5,7 @@
  * that changed it; a point of a device that died is told bad once, whatever request would have read it. */
 #include "gateway/core/core.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -35,14 +36,24 @@ static void index_alarms(struct core *core, struct arena *arena) {
     }
 }
 
+static int compare_names(const void *a, const void *b, void *context) {
+    const struct config *config = context;
+    const struct config_alarm *first = &config->alarms[*(const uint16_t *)a], *second = &config->alarms[*(const uint16_t *)b];
+    int order = strcmp(config->devices[first->device].spec.name, config->devices[second->device].spec.name);
+    return order ? order : strcmp(first->name, second->name);
+}
+
+static void sort_alarms(struct core *core, struct arena *arena) {
+    core->alarms_by_name = arena_take(arena, core->config->alarms_count, sizeof(*core->alarms_by_name));
+    for (uint16_t i = 0; i < core->config->alarms_count; i++)
+        core->alarms_by_name[i] = i;
+    qsort_r(core->alarms_by_name, core->config->alarms_count, sizeof(*core->alarms_by_name), compare_names, (void *)core->config);
+}
+
 void core_init(struct core *core, const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace,
                struct engine_counters *counters) {
-    *core = (struct core){.config = config,
-                          .trace = trace,
-                          .counters = counters,
-                          .release_bus = CONFIG_NONE,
-                          .readings_due_us = NOW_NEVER,
-                          .write_id_next = 1};
+    *core = (struct core){
+        .config = config, .trace = trace, .counters = counters, .release_bus = CONFIG_NONE, .readings_due_us = NOW_NEVER, .write_id_next = 1};
     journal_init(&core->journal, arena);
     publisher_init(&core->publisher, config, series, &core->journal, arena);
     core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
@@ -61,6 +72,7 @@ void core_init(struct core *core, const struct config *config, const struct seri
     for (unsigned i = 0; i < config->devices_count; i++)
         core->devices[i] = (struct core_device){.state = DEVICE_UNKNOWN, .communication = CONFIG_NONE};
     index_alarms(core, arena);
+    sort_alarms(core, arena);
 }
 
 void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
@@ -131,7 +143,7 @@ static void alarm_changed(struct core *core, const struct now *now, uint16_t ind
     mark_changed(core, index);
     for (unsigned i = 0; i < core->config->actions_count; i++)
         if (core->config->actions[i].alarm == index)
-            action_on_alarm(&core->actions[i], alarm_state_active(slot->alarm.state), slot->alarm.state == ALARM_NORMAL);
+            action_on_alarm(&core->actions[i], cause == CAUSE_CONDITION, slot->alarm.state == ALARM_NORMAL); /* taking it writes nothing */
 }
 
 static void judge_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading) {
@@ -163,7 +175,8 @@ static void judge_device(struct core *core, const struct now *now, uint16_t devi
 /* ---- the road ---- */
 
 /* Points that no longer answer and were not told so yet; the failed request's own among them. */
-static unsigned blind_readings(const struct core *core, const struct polled *polled, unsigned from, struct reading *ret_readings, unsigned *ret_next) {
+static unsigned blind_readings(const struct core *core, const struct polled *polled, unsigned from, struct reading *ret_readings,
+                               unsigned *ret_next) {
     const struct config_device *device = &core->config->devices[polled->device];
     unsigned count = 0, i = from;
     for (; i < device->spec.points_count && count < POLLED_POINTS_MAX; i++)
@@ -268,27 +281,44 @@ static void seal_system(struct core *core, const struct now *now, enum entry_kin
     core_seal_event(core, now, LANE_EVENT, kind, &body);
 }
 
-static void restore_alarm(struct core *core, const struct store_alarm *stored) {
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
-        const struct config_alarm *rule = &core->config->alarms[i];
-        if (strcmp(rule->name, stored->alarm) != 0 || strcmp(core->config->devices[rule->device].spec.name, stored->device) != 0)
-            continue;
-        if (!alarm_record_get(&core->alarms[i].alarm, stored->bytes, stored->size))
-            trace_add(core->trace, core->clock.mono_us, TRACE_ERROR, "alarm %s/%s has a damaged record: it starts as normal and is judged anew", stored->device,
-                      stored->alarm);
-        return;
+/* The alarm of these names, or CONFIG_NONE. */
+static uint16_t find_alarm(const struct core *core, const char *device, const char *alarm) {
+    uint32_t low = 0, high = core->config->alarms_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct config_alarm *rule = &core->config->alarms[core->alarms_by_name[middle]];
+        int order = strcmp(core->config->devices[rule->device].spec.name, device);
+        if (!order)
+            order = strcmp(rule->name, alarm);
+        if (!order)
+            return core->alarms_by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    trace_add(core->trace, core->clock.mono_us, TRACE_WARNING, "alarm %s/%s is no longer configured: its record is left alone", stored->device, stored->alarm);
+    return CONFIG_NONE;
+}
+
+static void restore_alarm(struct core *core, const struct store_alarm *stored) {
+    uint16_t index = find_alarm(core, stored->device, stored->alarm);
+    if (index == CONFIG_NONE)
+        trace_add(core->trace, core->clock.mono_us, TRACE_WARNING, "alarm %s/%s is no longer configured: its record is left alone", stored->device,
+                  stored->alarm);
+    else if (!alarm_record_get(&core->alarms[index].alarm, stored->bytes, stored->size))
+        trace_add(core->trace, core->clock.mono_us, TRACE_ERROR, "alarm %s/%s has a damaged record: it starts as normal and is judged anew",
+                  stored->device, stored->alarm);
 }
 
 void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image) {
     journal_start(&core->journal, start, image->next_seq);
     publisher_start(&core->publisher, image->uplink_numbers);
+    core->clock_known = true;
     for (unsigned i = 0; i < core->config->uplinks_count; i++)
         core->uplinks_mask |= (uint16_t)(1u << image->uplink_numbers[i]);
-    trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu", core->config->gateway_id,
-              core->config->devices_count, core->config->points_count, core->config->alarms_count, core->config->uplinks_count,
-              (unsigned long long)image->next_seq);
+    trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu",
+              core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,
+              core->config->uplinks_count, (unsigned long long)image->next_seq);
     for (uint32_t i = 0; i < image->alarms_count; i++)
         restore_alarm(core, &image->alarms[i]);
     seal_system(core, now, ENTRY_SYSTEM, "started", image->quarantined ? "a damaged file was put aside" : "", 0);
@@ -298,8 +328,8 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
         const struct alarm *alarm = &core->alarms[i].alarm;
         if (alarm->state == ALARM_NORMAL)
             continue;
-        trace_add(core->trace, now->mono_us, TRACE_INFO, "alarm %s/%s restored %s", core->config->devices[alarm->rule->device].spec.name, alarm->rule->name,
-                  alarm_state_name(alarm->state));
+        trace_add(core->trace, now->mono_us, TRACE_INFO, "alarm %s/%s restored %s", core->config->devices[alarm->rule->device].spec.name,
+                  alarm->rule->name, alarm_state_name(alarm->state));
         seal_alarm(core, now, i, CAUSE_RESTORED, ENTRY_ROSTER);
         for (unsigned k = 0; k < core->config->actions_count; k++) /* held until reset: a relay may have lost it meanwhile */
             if (core->config->actions[k].alarm == i)
@@ -319,11 +349,11 @@ void core_on_clock(struct core *core, const struct now *now) {
     int64_t moved_ms = (now->wall_ms - core->clock.wall_ms) - (now->mono_us - core->clock.mono_us) / 1000;
     bool jumped = moved_ms > CORE_CLOCK_JUMP_MS || moved_ms < -CORE_CLOCK_JUMP_MS;
     if (core->clock_known && (jumped || now->wall_trusted != core->clock.wall_trusted)) {
-        trace_add(core->trace, now->mono_us, TRACE_WARNING, "clock moved by=%lldms trusted=%s", (long long)moved_ms, now->wall_trusted ? "yes" : "no");
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "clock moved by=%lldms trusted=%s", (long long)moved_ms,
+                  now->wall_trusted ? "yes" : "no");
         seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
     }
     core->clock = *now;
-    core->clock_known = core->journal.start != 0;
 }
 
 void core_changed_clear(struct core *core) {

@@ -36,6 +36,7 @@ struct core {
 
     struct core_alarm *alarms; /* as configured */
     struct heap alarm_deadlines;
+    uint16_t *alarms_by_name;     /* indices in the order of device and alarm name: to find stored records */
     uint32_t *point_alarms_first; /* by global point: its alarms are point_alarms[first[p]] .. [first[p + 1] - 1] */
     uint16_t *point_alarms;
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
@@ -51,14 +52,16 @@ struct core {
     uint8_t *point_quality; /* by global point: enum quality of its newest reading */
     uint16_t release_bus;   /* the bus whose line waits for the verdict, or CONFIG_NONE */
 
-    int64_t readings_due_us;               /* when the readings lane goes to the store */
-    int64_t store_retry_us[LANES_COUNT];   /* after a failure; 0 otherwise */
+    int64_t readings_due_us;             /* when the readings lane goes to the store */
+    int64_t store_retry_us[LANES_COUNT]; /* after a failure; 0 otherwise */
     bool store_failing;
     int64_t gap_due_us;
-    struct gap_event evicted; /* told by the store, not yet by us */
-    uint16_t uplinks_mask;    /* durable numbers of all uplinks: whom events are for */
+    struct { /* told by the store, not yet by us */
+        uint64_t from_seq, to_seq, count;
+    } evicted[LANES_COUNT];
+    uint16_t uplinks_mask; /* durable numbers of all uplinks: whom events are for */
     bool clock_known, stopping;
-    struct now clock;         /* at the last event: to notice a jump */
+    struct now clock; /* at the last event: to notice a jump */
 
     struct engine_counters *counters;
 };

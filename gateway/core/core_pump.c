@@ -47,9 +47,9 @@ static void seal_gap(struct core *core, const struct now *now, enum lane lane, u
 }
 
 static bool gap_pending(const struct core *core) {
-    bool pending = core->evicted.count > 0;
+    bool pending = false;
     for (unsigned i = 0; i < LANES_COUNT; i++)
-        pending = pending || core->journal.lanes[i].untold;
+        pending = pending || core->journal.lanes[i].untold || core->evicted[i].count;
     return pending;
 }
 
@@ -65,10 +65,12 @@ static void tell_gaps(struct core *core, const struct now *now) {
         core->counters->lost[i] += untold;
         seal_gap(core, now, (enum lane)i, lane->untold_from, lane->untold_to, untold, "the store does not take entries and memory is full");
     }
-    if (core->evicted.count) {
-        struct gap_event evicted = core->evicted;
-        core->evicted.count = 0;
-        seal_gap(core, now, (enum lane)evicted.lane, evicted.from_seq, evicted.to_seq, evicted.count, "the space for undelivered entries is used up");
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        uint64_t count = core->evicted[i].count;
+        core->evicted[i].count = 0;
+        if (count)
+            seal_gap(core, now, (enum lane)i, core->evicted[i].from_seq, core->evicted[i].to_seq, count,
+                     "the space for undelivered entries is used up");
     }
 }
 
@@ -104,17 +106,17 @@ void core_on_stored(struct core *core, const struct event *event) {
         core->unsaved[lane] += !ok;
     }
     if (event->stored.evicted_count) {
-        uint64_t before = core->evicted.count;
-        core->evicted.from_seq = before ? core->evicted.from_seq : event->stored.evicted_from;
-        core->evicted.to_seq = event->stored.evicted_to;
-        core->evicted.count = before + event->stored.evicted_count;
-        core->evicted.lane = (uint8_t)event->stored.evicted_lane;
-        core->counters->evicted[event->stored.evicted_lane] += event->stored.evicted_count;
+        enum lane evicted_lane = event->stored.evicted_lane;
+        if (!core->evicted[evicted_lane].count)
+            core->evicted[evicted_lane].from_seq = event->stored.evicted_from;
+        core->evicted[evicted_lane].to_seq = event->stored.evicted_to;
+        core->evicted[evicted_lane].count += event->stored.evicted_count;
+        core->counters->evicted[evicted_lane] += event->stored.evicted_count;
     }
     if (ok == core->store_failing) { /* said once, when it begins and when it ends */
         core->store_failing = !ok;
-        trace_add(core->trace, event->now.mono_us, ok ? TRACE_INFO : TRACE_ERROR, ok ? "store works again" : "store fails: %s; entries stay in memory",
-                  err_sentence(event->stored.err));
+        trace_add(core->trace, event->now.mono_us, ok ? TRACE_INFO : TRACE_ERROR,
+                  ok ? "store works again" : "store fails: %s; entries stay in memory", err_sentence(event->stored.err));
     }
 }
 

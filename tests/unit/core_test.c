@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The road through the engine where one step meets another: what is told of losses, who writes a relay, restored alarms. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core_site.h"
+#include "gateway/core/core.h"
+
+struct world {
+    struct site site;
+    struct arena arena;
+    struct trace trace;
+    struct core core;
+    struct engine_counters counters;
+    struct effects effects;
+};
+
+static struct world *begin(struct site *(*change)(struct site *)) {
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    site_init(&world->site);
+    if (change)
+        change(&world->site);
+    arena_init(&world->arena);
+    trace_init(&world->trace);
+    core_init(&world->core, &world->site.config, &world->site.directory, &world->arena, &world->trace, &world->counters);
+    struct now now = site_now(0);
+    core_on_clock(&world->core, &now);
+    core_on_start(&world->core, &now, 0xAB, &world->site.image);
+    return world;
+}
+
+static void world_end(struct world *world) {
+    core_check(&world->core);
+    arena_done(&world->arena);
+    free(world);
+}
+
+static unsigned pump(struct world *world, int64_t ms, enum effect_kind kind) {
+    struct now now = site_now(ms);
+    unsigned count = 0;
+    world->effects.count = 0;
+    world->effects.bytes_used = 0;
+    world->effects.full = false;
+    core_on_time(&world->core, &now);
+    core_pump_writes(&world->core, &now, &world->effects);
+    core_pump_store(&world->core, &now, &world->effects);
+    for (unsigned i = 0; i < world->effects.count; i++)
+        count += world->effects.items[i].kind == kind;
+    return count;
+}
+
+static void poll(struct world *world, int64_t ms, uint16_t device, double value) {
+    struct polled polled = {.device = device, .status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .now = site_now(ms), .count = 1};
+    polled.readings[0] = (struct reading){.point = 0, .value = {.kind = VALUE_NUMBER, .number = value}};
+    core_on_polled(&world->core, &polled);
+}
+
+static void written(struct world *world, int64_t ms, bool ok) {
+    struct written written = {.id = world->core.actions[0].write_id, .ok = ok, .now = site_now(ms)};
+    core_on_written(&world->core, &written);
+}
+
+static struct site *with_action(struct site *site) {
+    site->config.actions_count = 1;
+    return site;
+}
+
+/* A person switched the branch on again and then takes the alarm: taking it must not cut it again. */
+static void test_acknowledging_writes_nothing(void **state) {
+    (void)state;
+    struct world *world = begin(with_action);
+    const char *why;
+    poll(world, 1000, 0, 11);
+    assert_int_equal(pump(world, 1000, EFFECT_WRITE), 1);
+    written(world, 1010, true);
+    struct now now = site_now(2000);
+    assert_true(core_acknowledge(&world->core, &now, 0, &why));
+    assert_int_equal(pump(world, 2000, EFFECT_WRITE), 0);
+    poll(world, 3000, 0, 9);
+    assert_int_equal(world->core.actions[0].state, ACTION_IDLE);
+    poll(world, 4000, 0, 11); /* the next alarm does */
+    assert_int_equal(pump(world, 4000, EFFECT_WRITE), 1);
+    world_end(world);
+}
+
+static void stored(struct world *world, int64_t ms, enum lane lane, enum lane evicted_lane, uint64_t from, uint64_t to, uint64_t count) {
+    for (unsigned i = 0; i < world->effects.count; i++)
+        if (world->effects.items[i].kind == EFFECT_STORE && world->effects.items[i].store.lane == lane) {
+            struct event event = {.kind = EVENT_STORED, .now = site_now(ms)};
+            event.stored.lane = lane;
+            event.stored.last_seq = world->effects.items[i].store.last_seq;
+            event.stored.evicted_lane = evicted_lane;
+            event.stored.evicted_from = from;
+            event.stored.evicted_to = to;
+            event.stored.evicted_count = count;
+            core_on_stored(&world->core, &event);
+            return;
+        }
+    fail_msg("nothing was under way");
+}
+
+/* What the store dropped from two lanes is told lane by lane. */
+static void test_evictions_are_told_lane_by_lane(void **state) {
+    (void)state;
+    struct world *world = begin(NULL);
+    struct entry entry;
+    struct gap_event gap;
+    assert_int_equal(pump(world, 0, EFFECT_STORE), 1);
+    world->core.gap_due_us = 20000000; /* one gap was told a moment ago: these two wait */
+    stored(world, 10, LANE_EVENT, LANE_READING, 100, 200, 50);
+    poll(world, 1000, 0, 11);
+    poll(world, 1000, 1, 11);
+    pump(world, 1000, EFFECT_STORE);
+    stored(world, 1010, LANE_EVENT, LANE_EVENT, 30, 40, 5);
+    stored(world, 1020, LANE_FIRE, LANE_READING, 201, 300, 20);
+    uint64_t seq = world->core.journal.next_seq;
+    pump(world, 20000, EFFECT_STORE);
+    assert_true(journal_find(&world->core.journal, LANE_EVENT, seq, 2, &entry));
+    assert_true(entry.kind == ENTRY_GAP && entry_get_gap(&entry, &gap));
+    assert_true(gap.lane == LANE_EVENT && gap.from_seq == 30 && gap.to_seq == 40 && gap.count == 5);
+    assert_true(journal_find(&world->core.journal, LANE_EVENT, entry.seq + 1, 2, &entry));
+    assert_true(entry.kind == ENTRY_GAP && entry_get_gap(&entry, &gap));
+    assert_true(gap.lane == LANE_READING && gap.from_seq == 100 && gap.to_seq == 300 && gap.count == 70);
+    assert_false(journal_find(&world->core.journal, LANE_EVENT, entry.seq + 1, 2, &entry));
+    assert_true(world->counters.evicted[LANE_READING] == 70 && world->counters.evicted[LANE_EVENT] == 5);
+    world_end(world);
+}
+
+/* The clock may be set between the start and the very next event. */
+static void test_clock_set_right_after_the_start(void **state) {
+    (void)state;
+    struct world *world = begin(NULL);
+    struct now now = site_now(1);
+    struct entry entry;
+    uint64_t seq = world->core.journal.next_seq;
+    now.wall_ms += 3600000;
+    core_on_clock(&world->core, &now);
+    assert_true(journal_find(&world->core.journal, LANE_EVENT, seq, 2, &entry));
+    assert_int_equal(entry.kind, ENTRY_CLOCK);
+    world_end(world);
+}
+
+static void test_records_find_their_alarms(void **state) {
+    (void)state;
+    struct alarm alarm;
+    static uint8_t bytes[SITE_ALARMS][ALARM_RECORD_SIZE];
+    struct store_alarm stored[SITE_ALARMS + 1];
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    site_init(&world->site);
+    world->site.config.alarms_count = SITE_ALARMS;
+    for (unsigned i = 0; i < SITE_ALARMS; i++) { /* each with a time of its own, stored in another order */
+        unsigned k = (i * 7 + 3) % SITE_ALARMS;
+        const struct config_alarm *rule = &world->site.alarms[k];
+        alarm_init(&alarm, rule);
+        alarm.at_ms = 1000 + k;
+        stored[i] = (struct store_alarm){.device = world->site.devices[rule->device].spec.name, .alarm = rule->name, .bytes = bytes[i]};
+        stored[i].size = alarm_record_put(&alarm, bytes[i]);
+    }
+    stored[SITE_ALARMS] = (struct store_alarm){.device = "device-0", .alarm = "removed", .bytes = bytes[0], .size = 1};
+    world->site.image.alarms = stored;
+    world->site.image.alarms_count = SITE_ALARMS + 1;
+    arena_init(&world->arena);
+    trace_init(&world->trace);
+    core_init(&world->core, &world->site.config, &world->site.directory, &world->arena, &world->trace, &world->counters);
+    struct now now = site_now(0);
+    core_on_start(&world->core, &now, 0xAB, &world->site.image);
+    for (unsigned i = 0; i < SITE_ALARMS; i++)
+        assert_int_equal(world->core.alarms[i].alarm.at_ms, 1000 + i);
+    world_end(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_acknowledging_writes_nothing),
+        cmocka_unit_test(test_evictions_are_told_lane_by_lane),
+        cmocka_unit_test(test_clock_set_right_after_the_start),
+        cmocka_unit_test(test_records_find_their_alarms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
