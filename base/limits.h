@@ -32,6 +32,7 @@
 #define BITS_READ_MAX 2000
 #define POLLED_POINTS_MAX 128   /* points decoded from one reply; plan never merges more */
 #define REQUESTS_PER_DEVICE_MAX 64
+#define LATE_WINDOW_MIN_US 1000000 /* or twice the configured timeout: how long a serial device's answer is still expected after it was given up */
 
 /* The engine */
 #define EFFECTS_MAX 192         /* effects of one step: every action's write fits; what does not is done by the next step, at once */
