@@ -36,7 +36,8 @@ uint64_t world_environment(const char *name) {
 
 static void last_words(const struct world *world) {
     const char *from = world->log + world->log_length;
-    for (unsigned lines = 0; from > world->log && lines < 40; from--)
+    unsigned most = world_environment("YANHUO_SEED") ? UINT32_MAX : 40; /* one seed: the whole story */
+    for (unsigned lines = 0; from > world->log && lines < most; from--)
         lines += from[-1] == '\n';
     fprintf(stderr, "---- the last lines ----\n%s---- seed %llu, time %lld ms, event %llu ----\n", world->log_length ? from : "\n",
             (unsigned long long)world->seed, (long long)world_ms(world), (unsigned long long)world->events);
@@ -55,7 +56,7 @@ void world_fail(const struct world *world, const char *format, ...) {
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     last_words(world);
-    fprintf(stderr, "%s\n", text);
+    fprintf(stderr, "%s\nonce more: YANHUO_SEED=%llu (or YANHUO_EVENT, in a crash test) before this program\n", text, (unsigned long long)world->seed);
     fail_msg("%s (seed %llu, %lld ms)", text, (unsigned long long)world->seed, (long long)world_ms(world));
     abort();
 }
@@ -184,6 +185,8 @@ void world_start(struct world *world) {
     world_event(world, &(struct event){.kind = EVENT_START, .start = {.start = world->start, .seed = prng_next(&world->prng), .image = &image}});
     for (uint32_t i = 0; i < world->config->points_count; i++)
         world->points[i].good_us = world->now_us;
+    for (uint16_t d = 0; d < world->config->devices_count; d++)
+        world->devices[d].dead = false;
     for (uint16_t b = 0; b < world->config->buses_count; b++) {
         struct model_bus *bus = &world->buses[b];
         uint16_t count;
@@ -194,8 +197,6 @@ void world_start(struct world *world) {
             world_fail(world, "poller_create of bus %s failed", world->config->buses[b].name);
         bus_step(world, b, &(struct poller_event){.kind = POLLER_START});
     }
-    for (uint16_t d = 0; d < world->config->devices_count; d++)
-        world->devices[d].dead = false;
 }
 
 static void end_process(struct world *world) {
@@ -412,6 +413,7 @@ void world_clock(struct world *world, int64_t jump_ms, bool trusted) {
     world->wall_offset_ms += jump_ms;
     world->clock_jumped = world->clock_jumped || jump_ms != 0;
     world->wall_trusted = trusted;
+    bus_clock(world);
     log_line(world, world->now_us, "world: clock jumps by %lld ms", (long long)jump_ms);
     world_event(world, &(struct event){.kind = EVENT_CLOCK});
 }

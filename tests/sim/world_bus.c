@@ -89,7 +89,7 @@ static void submit(struct world *world, uint16_t b, const struct bus_request *re
     if (device->dead && !write && world->now_us - device->dead_asked_us < 450 * MS && bus->changed_us < device->dead_asked_us)
         world_fail(world, "isolation: %s is dead and asked again after %lld us", world->config->devices[d].spec.name,
                    (long long)(world->now_us - device->dead_asked_us));
-    if (device->dead)
+    if (device->dead && !write)
         device->dead_asked_us = world->now_us;
     if (!bus->plugged) {
         arrange_answer(world, b, DISCONNECTED_US, BUS_DISCONNECTED);
@@ -152,9 +152,17 @@ static void on_asked(struct world *world, uint16_t b) {
         log_write(world, d, &write);
     }
     int64_t wire_us = line.baud ? line_bytes_us(&line, bus->reply.size + 3u) : NETWORK_US;
+    bus->answer_at_us = world->now_us + wire_us;
     if (device->fault != FAULT_EXCEPTION)
         note_truth(world, d, wire_us);
     arrange_answer(world, b, wire_us, BUS_ANSWERED);
+}
+
+/* The wall clock was set: replies that are on a line will carry the new time. */
+void bus_clock(struct world *world) {
+    for (uint16_t b = 0; b < world->config->buses_count; b++)
+        if (world->buses[b].under_way && world->buses[b].answer_at_us >= world->now_us)
+            note_truth(world, plant_device_at(&world->plant, b, world->buses[b].request.unit_id), world->buses[b].answer_at_us - world->now_us);
 }
 
 static void on_answer(struct world *world, uint16_t b) {
@@ -164,6 +172,7 @@ static void on_answer(struct world *world, uint16_t b) {
     if (answer.status == BUS_ANSWERED) {
         answer.pdu = bus->reply;
         answer.turnaround_us = bus->turnaround_us;
+        world->devices[plant_device_at(&world->plant, b, bus->request.unit_id)].dead = false;
     }
     bus->under_way = false;
     bus->free_us = world->now_us + (line.baud ? line_silence_us(&line) : 0);

@@ -161,7 +161,9 @@ void check_age(struct world *world) {
             const struct point *point = &device->spec.points[p];
             struct reading reading;
             slave_get(&world->plant.devices[d].slave, p, &reading);
-            int64_t age_us = world->now_us - world->points[device->first_point + p].good_us;
+            int64_t since_us = world->points[device->first_point + p].good_us;
+            since_us = world->devices[d].changed_us > since_us ? world->devices[d].changed_us : since_us;
+            int64_t age_us = world->now_us - (bus->changed_us > since_us ? bus->changed_us : since_us);
             if (reading.quality == QUALITY_GOOD && age_us > 2 * 1000 * (int64_t)point->every_ms + cost_us)
                 world_fail(world, "freshness: %s/%s is healthy and %lld ms old, with a period of %u ms", device->spec.name, point->name,
                            (long long)(age_us / 1000), point->every_ms);

@@ -77,8 +77,7 @@ void oracle_begin(struct world *world) {
     }
 }
 
-static bool over(const struct config_alarm *rule, double number, bool active) {
-    double margin = active ? rule->deadband : 0;
+static bool over(const struct config_alarm *rule, double number, double margin) {
     switch (rule->condition) {
     case CONDITION_ABOVE:
         return number > rule->limit - margin;
@@ -92,34 +91,42 @@ static bool over(const struct config_alarm *rule, double number, bool active) {
     return false;
 }
 
+/* Each good reading against the limit; after one that was over, the deadband belongs to over. */
+static void compare(const struct config_alarm *rule, const struct signal *signal) {
+    bool before = signal->active_at_start;
+    for (uint32_t i = 0; i < signal->samples_count; i++) {
+        struct signal_sample *sample = &signal->samples[i];
+        if (!sample->blind)
+            before = over(rule, sample->number, before ? rule->deadband : 0);
+        sample->over = before;
+    }
+}
+
 /* From the sample at *from on: when the state changes next; false when it does not. *from moves to the sample after. */
 static bool next_change(const struct world *world, const struct config_alarm *rule, const struct signal *signal, bool active, uint32_t *from,
                         int64_t *ret_at_us) {
     int64_t delay_us = 1000 * (int64_t)(active ? rule->off_delay_ms : rule->on_delay_ms), left_us = delay_us;
     bool in_run = false;
     for (uint32_t i = *from; i < signal->samples_count; i++) {
-        const struct signal_sample *sample = &signal->samples[i];
+        const struct signal_sample *sample = &signal->samples[i], *next = i + 1 < signal->samples_count ? sample + 1 : NULL;
         if (sample->blind)
             continue; /* its time does not count, in a run or not */
-        if (over(rule, sample->number, active) == active) {
+        if (sample->over == active) {
             in_run = false;
             continue;
         }
         if (!in_run)
             left_us = delay_us;
         in_run = true;
-        bool last = i + 1 == signal->samples_count;
-        int64_t end_us = last ? world->now_us + 1 : signal->samples[i + 1].delivered_us;
-        if (left_us == 0 || sample->polled_us + left_us < end_us) {
-            *ret_at_us = sample->polled_us + left_us;
+        int64_t at_us = sample->polled_us + left_us;
+        bool in_time = next ? at_us < next->delivered_us || (next->blind && at_us <= next->polled_us) : at_us <= world->now_us;
+        if (left_us == 0 || in_time) {
+            *ret_at_us = at_us;
             *from = i + 1;
             return true;
         }
-        if (last)
-            break;
-        left_us -= signal->samples[i + 1].polled_us - sample->polled_us;
-        if (left_us < 0)
-            left_us = 0; /* over between the poll and its delivery: the next good reading decides */
+        if (next)
+            left_us -= next->polled_us - sample->polled_us;
     }
     return false;
 }
@@ -131,6 +138,7 @@ static void check_alarm(const struct world *world, uint16_t a) {
     bool active = signal->active_at_start;
     uint32_t from = 0, changes = 0;
     int64_t at_us;
+    compare(rule, signal);
     while (next_change(world, rule, signal, active, &from, &at_us)) {
         active = !active;
         const struct signal_change *change = changes < signal->changes_count ? &signal->changes[changes] : NULL;

@@ -59,6 +59,7 @@ struct model_bus {
     int64_t changed_us, sent_us, free_us; /* free_us: when the line has been silent long enough */
     struct bus_request request;
     struct pdu reply;
+    int64_t answer_at_us; /* of a reply on the line */
     int64_t turnaround_us;
     enum bus_status status;
 };
@@ -146,7 +147,7 @@ struct order_key { /* newest first delivery of one stream of one thing to one up
 
 struct signal_sample {
     int64_t polled_us, delivered_us;
-    bool blind;
+    bool blind, over;
     double number;
 };
 
@@ -221,6 +222,7 @@ void world_event(struct world *world, struct event *event);
 /* world_bus.c */
 void bus_step(struct world *world, uint16_t bus, const struct poller_event *event);
 void bus_coming(struct world *world, struct coming *coming);
+void bus_clock(struct world *world);
 uint16_t world_device(struct world *world, const char *name);
 
 /* world_store.c */
