@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libuv timers count whole milliseconds from the loop's own clock; the deadline is kept here in microseconds and checked when
- * the timer fires, so that a deadline moved later costs nothing and one moved earlier re-arms the timer. */
+ * the timer fires, so that a deadline moved later costs nothing and one moved earlier re-arms the timer.
+ * What is due at once is an idle handle, never a timer of 0 ms: that one, set again from its own callback, keeps libuv up to 1.44
+ * from ever looking at its sockets and signals, while an idle handle runs once a turn. */
 #include "gateway/io/loop.h"
 
 #include <signal.h>
@@ -12,6 +14,7 @@
 struct loop {
     uv_loop_t uv;
     uv_timer_t deadline, beat;
+    uv_idle_t due;
     uv_async_t bell;
     uv_signal_t terminate, interrupt;
     struct loop_callbacks callbacks;
@@ -20,8 +23,7 @@ struct loop {
 
 static void arm(struct loop *loop);
 
-static void on_deadline(uv_timer_t *timer) {
-    struct loop *loop = timer->data;
+static void deadline_look(struct loop *loop) {
     loop->armed_us = NOW_NEVER;
     if (now_mono_us() < loop->deadline_us) {
         arm(loop);
@@ -31,13 +33,26 @@ static void on_deadline(uv_timer_t *timer) {
     loop->callbacks.wake(loop->callbacks.context);
 }
 
+static void on_deadline(uv_timer_t *timer) {
+    deadline_look(timer->data);
+}
+
+static void on_due(uv_idle_t *due) {
+    uv_idle_stop(due);
+    deadline_look(due->data);
+}
+
 static void arm(struct loop *loop) {
     if (loop->deadline_us == NOW_NEVER || loop->armed_us <= loop->deadline_us)
         return; /* nothing to wait for, or the timer comes in time to look again */
     int64_t wait_us = loop->deadline_us - now_mono_us();
-    uv_update_time(&loop->uv);
-    uv_timer_start(&loop->deadline, on_deadline, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0, 0);
     loop->armed_us = loop->deadline_us;
+    if (wait_us <= 0) {
+        uv_idle_start(&loop->due, on_due);
+        return;
+    }
+    uv_update_time(&loop->uv);
+    uv_timer_start(&loop->deadline, on_deadline, (uint64_t)(wait_us + 999) / 1000, 0);
 }
 
 void loop_set_deadline(struct loop *loop, int64_t at_us) {
@@ -71,8 +86,8 @@ enum err loop_open(const struct loop_callbacks *callbacks, uint32_t beat_ms, str
         free(loop);
         return ERR_NOMEM;
     }
-    loop->deadline.data = loop->beat.data = loop->bell.data = loop->terminate.data = loop->interrupt.data = loop;
-    if (uv_timer_init(&loop->uv, &loop->deadline) < 0 || uv_timer_init(&loop->uv, &loop->beat) < 0 ||
+    loop->deadline.data = loop->due.data = loop->beat.data = loop->bell.data = loop->terminate.data = loop->interrupt.data = loop;
+    if (uv_timer_init(&loop->uv, &loop->deadline) < 0 || uv_idle_init(&loop->uv, &loop->due) < 0 || uv_timer_init(&loop->uv, &loop->beat) < 0 ||
         uv_async_init(&loop->uv, &loop->bell, on_bell) < 0 || uv_signal_init(&loop->uv, &loop->terminate) < 0 ||
         uv_signal_init(&loop->uv, &loop->interrupt) < 0 || uv_timer_start(&loop->beat, on_beat, beat_ms, beat_ms) < 0 ||
         uv_signal_start(&loop->terminate, on_signal, SIGTERM) < 0 || uv_signal_start(&loop->interrupt, on_signal, SIGINT) < 0) {
