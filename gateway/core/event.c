@@ -62,8 +62,3 @@ bool effects_text(struct effects *effects, struct text *ret_text, uint32_t size)
     text_init(ret_text, effects->bytes + effects->bytes_used, size);
     return true;
 }
-
-const char *effects_keep(struct effects *effects, const struct text *text) {
-    effects->bytes_used += (uint32_t)text->length + 1;
-    return text->bytes;
-}

@@ -218,9 +218,8 @@ struct engine_counters {
 /* The next free effect of this step, or NULL when the step is full: then the wish stays in the state it comes from and the next
  * step, due at once, makes it. */
 struct effect *effects_add(struct effects *effects, enum effect_kind kind);
-/* A text of at most `size` bytes inside the effects' own bytes; false when this step has no room for it. It is kept with
- * effects_keep, before another is begun, or simply left. */
+/* A text of at most `size` bytes inside the effects' own bytes; false when this step has no room for it. It is kept by adding
+ * what it uses to bytes_used, before another is begun, or simply left. */
 bool effects_text(struct effects *effects, struct text *ret_text, uint32_t size);
-const char *effects_keep(struct effects *effects, const struct text *text);
 
 #endif
