@@ -53,7 +53,7 @@ static void s002_sensor_unplugged(void **state) {
                  "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n");
-    world_fault(world, "meter-1", FAULT_SILENT);
+    world_fault(world, "meter-1", SICK_SILENT);
     world_set(world, "meter-1/current", "2"); /* nobody can see that it fell */
     world_run_until(world, 120000);
     world_expect(world, "meter-1",
@@ -64,7 +64,7 @@ static void s002_sensor_unplugged(void **state) {
                  "[    23.126] alarm meter-1/communication unacknowledged by=condition value=null\n"
                  "[    23.131] city <- event alarm meter-1/communication unacknowledged\n"
                  "[    23.131] city <- alarm/meter-1/communication unacknowledged\n");
-    world_fault(world, "meter-1", FAULT_NONE);
+    world_fault(world, "meter-1", SICK_NONE);
     world_run_until(world, 140000);
     world_expect(world, "meter-1",
                  "[   120.000] world: meter-1 is well\n"
@@ -89,9 +89,9 @@ static void s003_on_delay_frozen_by_blindness(void **state) {
     world_run_until(world, 10000);
     world_set(world, "meter-1/current", "12"); /* seen at 10.645 */
     world_run_until(world, 13000);             /* and at 11.645 and 12.645: 2 s of 5 s are over */
-    world_fault(world, "meter-1", FAULT_EXCEPTION); /* blind at 13.6 */
+    world_fault(world, "meter-1", SICK_EXCEPTION); /* blind at 13.6 */
     world_run_until(world, 30000);
-    world_fault(world, "meter-1", FAULT_NONE); /* sees at 30.645, with 2 s left */
+    world_fault(world, "meter-1", SICK_NONE); /* sees at 30.645, with 2 s left */
     world_run_until(world, 40000);
     world_expect(world, "overcurrent|world:",
                  "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
@@ -217,11 +217,11 @@ static void s007_relay_away(void **state) {
     struct world *world = world_open("shed", 7);
     world_start(world);
     world_run_until(world, 5000);
-    world_fault(world, "relay-1", FAULT_SILENT);
+    world_fault(world, "relay-1", SICK_SILENT);
     world_set(world, "smoke-1/smoke", "alarm");
     world_run_until(world, 15000);
     world_set(world, "smoke-1/smoke", "normal"); /* what was asked for by a fire is done */
-    world_fault(world, "relay-1", FAULT_NONE);
+    world_fault(world, "relay-1", SICK_NONE);
     world_run_until(world, 60000);
     world_expect(world, "cut-branch|relay-1|world:",
                  "[     0.025] city <- alarm/relay-1/communication normal\n"

@@ -123,13 +123,13 @@ static void s303_sick_neighbours(void **state) {
     struct world *world = world_open("shed", 303);
     world_start(world);
     world_run_until(world, 10000);
-    world_fault(world, "relay-1", FAULT_SILENT);
+    world_fault(world, "relay-1", SICK_SILENT);
     world_run_until(world, 70000);
-    world_fault(world, "relay-1", FAULT_CORRUPT);
+    world_fault(world, "relay-1", SICK_CORRUPT);
     world_run_until(world, 130000);
-    world_fault(world, "relay-1", FAULT_SLOW);
+    world_fault(world, "relay-1", SICK_SLOW);
     world_run_until(world, 190000);
-    world_fault(world, "relay-1", FAULT_NONE);
+    world_fault(world, "relay-1", SICK_NONE);
     world_run_until(world, 250000);
     world_expect(world, "world:|device|communication",
                  "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"

@@ -84,7 +84,7 @@ static void change_store(struct world *world) {
 
 static void change_device(struct world *world) {
     const struct config_device *device = &world->config->devices[draw(world, world->config->devices_count)];
-    world_fault(world, device->spec.name, draw(world, 2) ? FAULT_NONE : (enum world_fault)draw(world, 5));
+    world_fault(world, device->spec.name, draw(world, 2) ? SICK_NONE : (enum world_fault)draw(world, 5));
 }
 
 static void change_bus(struct world *world) {
@@ -115,7 +115,7 @@ static void change(struct world *world) {
 
 static void make_well(struct world *world) {
     for (unsigned i = 0; i < world->config->devices_count; i++)
-        world_fault(world, world->config->devices[i].spec.name, FAULT_NONE);
+        world_fault(world, world->config->devices[i].spec.name, SICK_NONE);
     for (unsigned i = 0; i < world->config->buses_count; i++)
         world_bus(world, world->config->buses[i].name, true);
     for (unsigned i = 0; i < world->config->uplinks_count; i++) {

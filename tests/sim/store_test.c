@@ -228,7 +228,7 @@ static void s206_memory_used_up(void **state) {
     world_run_until(world, 10000);
     world_broker_down(world, "city", LINK_UNREACHABLE);
     world_store_failing(world, true);
-    world_check_every(world, 50);
+    world_check_every(world, 200);
     world_run_until(world, 900000);
     world_store_failing(world, false);
     world_broker_up(world, "city");

@@ -22,11 +22,11 @@ struct world;
 
 /* What a device does instead of answering well. */
 enum world_fault {
-    FAULT_NONE,
-    FAULT_SILENT,    /* unplugged, or without power */
-    FAULT_SLOW,      /* answers, but takes most of its timeout */
-    FAULT_EXCEPTION, /* answers everything with "device failure" */
-    FAULT_CORRUPT,   /* answers rubbish */
+    SICK_NONE,
+    SICK_SILENT,    /* unplugged, or without power */
+    SICK_SLOW,      /* answers, but takes most of its timeout */
+    SICK_EXCEPTION, /* answers everything with "device failure" */
+    SICK_CORRUPT,   /* answers rubbish */
 };
 
 /* ---- life ---- */

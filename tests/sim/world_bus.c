@@ -98,10 +98,10 @@ static void submit(struct world *world, uint16_t b, const struct bus_request *re
     int64_t wait_us = bus->free_us > world->now_us ? bus->free_us - world->now_us : 0;
     int64_t wire_us = wait_us + (line.baud ? line_bytes_us(&line, request->pdu.size + 3u) : NETWORK_US);
     bus->turnaround_us = world->plant.devices[d].turnaround_us;
-    if (device->fault == FAULT_SLOW)
+    if (device->fault == SICK_SLOW)
         bus->turnaround_us = request->timeout_us * SLOW_SHARE / 100;
-    if (device->fault == FAULT_SILENT || device->fault == FAULT_CORRUPT || bus->turnaround_us > request->timeout_us)
-        arrange_answer(world, b, wire_us + request->timeout_us, device->fault == FAULT_CORRUPT ? BUS_CORRUPT : BUS_TIMEOUT);
+    if (device->fault == SICK_SILENT || device->fault == SICK_CORRUPT || bus->turnaround_us > request->timeout_us)
+        arrange_answer(world, b, wire_us + request->timeout_us, device->fault == SICK_CORRUPT ? BUS_CORRUPT : BUS_TIMEOUT);
     else
         world_arrange(world, wire_us + bus->turnaround_us, COMING_ASKED, b, NULL);
 }
@@ -140,12 +140,12 @@ static void on_asked(struct world *world, uint16_t b) {
         arrange_answer(world, b, DISCONNECTED_US, BUS_DISCONNECTED);
         return;
     }
-    if (device->fault == FAULT_SILENT || device->fault == FAULT_CORRUPT) {
-        arrange_answer(world, b, bus->request.timeout_us, device->fault == FAULT_CORRUPT ? BUS_CORRUPT : BUS_TIMEOUT);
+    if (device->fault == SICK_SILENT || device->fault == SICK_CORRUPT) {
+        arrange_answer(world, b, bus->request.timeout_us, device->fault == SICK_CORRUPT ? BUS_CORRUPT : BUS_TIMEOUT);
         return;
     }
     struct slave_write write = {.done = false};
-    if (device->fault == FAULT_EXCEPTION) {
+    if (device->fault == SICK_EXCEPTION) {
         bus->reply = (struct pdu){.bytes = {bus->request.pdu.bytes[0] | 0x80, 4}, .size = 2};
     } else {
         slave_answer(&world->plant.devices[d].slave, bus->request.pdu.bytes, bus->request.pdu.size, &bus->reply, &write);
@@ -153,7 +153,7 @@ static void on_asked(struct world *world, uint16_t b) {
     }
     int64_t wire_us = line.baud ? line_bytes_us(&line, bus->reply.size + 3u) : NETWORK_US;
     bus->answer_at_us = world->now_us + wire_us;
-    if (device->fault != FAULT_EXCEPTION)
+    if (device->fault != SICK_EXCEPTION)
         note_truth(world, d, wire_us);
     arrange_answer(world, b, wire_us, BUS_ANSWERED);
 }

@@ -137,7 +137,7 @@ void check_poll(struct world *world, const struct polled *polled) {
 
 static bool sick(const struct world *world, uint16_t d) {
     const struct model_device *device = &world->devices[d];
-    return device->fault != FAULT_NONE || (device->changed_us && world->now_us - device->changed_us < SICK_US);
+    return device->fault != SICK_NONE || (device->changed_us && world->now_us - device->changed_us < SICK_US);
 }
 
 /* What sick neighbours may cost at worst: each its misses until it is dead, for each of its requests that are due at once. */
