@@ -96,12 +96,16 @@ bool late_hides_write(const struct late *late, const struct pdu *request, int64_
 /* Where to keep one more: the window of the same request, one that has ended, or the one that ends first. */
 static struct late_window *place_for(struct late *late, const struct pdu *request, int64_t now_us) {
     struct late_window *place = &late->windows[0];
-    int i = find(late, request, now_us);
-    if (i >= 0 && same_head(late->windows[i].head, request->bytes))
-        return &late->windows[i];
-    for (i = 1; i < LATE_WINDOWS_MAX; i++)
-        if (late->windows[i].until_us < place->until_us)
-            place = &late->windows[i];
+    for (int i = 0; i < LATE_WINDOWS_MAX; i++) {
+        struct late_window *window = &late->windows[i];
+        if (window->until_us != 0 && same_head(window->head, request->bytes)) {
+            if (!is_open(window, now_us))
+                window->until_us = 0;
+            return window;
+        }
+        if (window->until_us < place->until_us)
+            place = window;
+    }
     if (is_open(place, now_us) && place->until_us > late->rest_until_us)
         late->rest_until_us = place->until_us;
     place->until_us = 0;

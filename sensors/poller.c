@@ -6,7 +6,8 @@
  *
  * The order among reads and probes is the schedule's (schedule.h). A device whose setup writes are not done gets the next of
  * them in place of the read that was chosen; the read is released again when the echo is right, and fails with the setup
- * write when it is not. What an answer means is in poller_answer.c. */
+ * write when it is not. A read whose answer could not be told from an earlier one's is put back until that can no longer come
+ * (late.h), and the schedule is asked for another. What an answer means is in poller_answer.c. */
 #include "sensors/poller.h"
 
 #include "base/check.h"
@@ -33,6 +34,7 @@ static void add_jobs(struct poller *poller, uint16_t device, const struct plan *
         poller->devices[device].jobs_count++;
         schedule_set_job(&poller->schedule, job, request->fire, (int64_t)request->every_ms * 1000,
                          plan_cost_us(request, poller_line(poller), PLAN_TURNAROUND_US));
+        response_init(&poller->jobs[job].response, (int64_t)poller->devices[device].spec->timeout_ms * 1000, poller->bus->kind == BUS_SERIAL);
     }
 }
 
@@ -102,7 +104,7 @@ static void start(struct poller *poller, int64_t now_us) {
     }
 }
 
-static void send_request(struct poller *poller, int64_t now_us, enum under_way under_way, const struct device_spec *spec,
+static void send_request(struct poller *poller, int64_t now_us, enum under_way under_way, const struct device_spec *spec, int64_t timeout_us,
                          struct poller_effects *ret_effects) {
     poller->under_way = under_way;
     poller->sent_us = now_us;
@@ -111,7 +113,12 @@ static void send_request(struct poller *poller, int64_t now_us, enum under_way u
     ret_effects->has_request = true;
     ret_effects->request.unit_id = spec->unit_id;
     ret_effects->request.pdu = poller->request;
-    ret_effects->request.timeout_us = (int64_t)spec->timeout_ms * 1000;
+    ret_effects->request.timeout_us = poller->timeout_us = timeout_us;
+}
+
+/* Writes are rare, and some devices take their time to keep what is written: they are waited for as configured. */
+static int64_t write_timeout_us(const struct device_spec *spec) {
+    return (int64_t)spec->timeout_ms * 1000;
 }
 
 static uint16_t device_of(const struct poller *poller, uint16_t device) {
@@ -175,7 +182,7 @@ static void send_write(struct poller *poller, int64_t now_us, struct poller_effe
     poller->write_device = device_of(poller, poller->write.device);
     const struct device_spec *spec = poller->devices[poller->write_device].spec;
     CHECK(build_write(&spec->points[poller->write.point], poller->write.value, &poller->request));
-    send_request(poller, now_us, UNDER_WAY_WRITE, spec, ret_effects);
+    send_request(poller, now_us, UNDER_WAY_WRITE, spec, write_timeout_us(spec), ret_effects);
 }
 
 static unsigned reply_bytes(const struct plan_request *request) {
@@ -193,23 +200,49 @@ static uint32_t cheapest_job(const struct poller *poller, const struct poller_de
     return best;
 }
 
-static void send_read(struct poller *poller, int64_t now_us, const struct schedule_choice *choice, struct poller_effects *ret_effects) {
+/* Puts what was chosen back until `at_us`, when it may be told from what was asked before. */
+static void put_back(struct poller *poller, const struct schedule_choice *choice, int64_t now_us, int64_t at_us) {
+    struct poller_job *job = &poller->jobs[poller->job];
+    struct poller_device *device = &poller->devices[job->device];
+    if (choice->probe) {
+        schedule_probe(&poller->schedule, choice->item, at_us, poller->schedule.probe_costs_us[choice->item]);
+        return;
+    }
+    if (job->waits_since_us == 0)
+        job->waits_since_us = choice->release_us;
+    late_waits(&device->late, &poller->request, job->request->fire, job->waits_since_us, now_us);
+    schedule_release(&poller->schedule, poller->job, at_us);
+}
+
+/* Sends what was chosen, or the setup write that it needs. False: it was put back. */
+static bool send_chosen(struct poller *poller, int64_t now_us, const struct schedule_choice *choice, struct poller_effects *ret_effects) {
     poller->probe = choice->probe;
     poller->job = choice->probe ? cheapest_job(poller, &poller->devices[choice->item]) : choice->item;
-    poller->release_us = choice->release_us;
-    const struct plan_request *request = poller->jobs[poller->job].request;
-    const struct poller_device *device = &poller->devices[poller->jobs[poller->job].device];
+    struct poller_job *job = &poller->jobs[poller->job];
+    const struct plan_request *request = job->request;
+    const struct poller_device *device = &poller->devices[job->device];
     if (device->setup_done < device->spec->setup_count) {
         const struct setup_write *setup = &device->spec->setup[device->setup_done];
         if (setup->coil)
             frame_write_coil(&poller->request, setup->address, setup->value);
         else
             frame_write_register(&poller->request, setup->address, setup->value);
-        send_request(poller, now_us, UNDER_WAY_SETUP, device->spec, ret_effects);
-        return;
+        poller->release_us = choice->release_us;
+        send_request(poller, now_us, UNDER_WAY_SETUP, device->spec, write_timeout_us(device->spec), ret_effects);
+        return true;
     }
     frame_read(&poller->request, request->function, request->address, request->count);
-    send_request(poller, now_us, UNDER_WAY_READ, device->spec, ret_effects);
+    if (poller_has_late(poller)) {
+        int64_t at_us = late_allows_us(&device->late, &poller->request, request->fire, now_us);
+        if (at_us > now_us) {
+            put_back(poller, choice, now_us, at_us);
+            return false;
+        }
+    }
+    poller->release_us = job->waits_since_us != 0 && !choice->probe ? job->waits_since_us : choice->release_us;
+    job->waits_since_us = 0;
+    send_request(poller, now_us, UNDER_WAY_READ, device->spec, response_timeout_us(&job->response, device->state.misses), ret_effects);
+    return true;
 }
 
 static void choose(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects) {
@@ -218,13 +251,16 @@ static void choose(struct poller *poller, int64_t now_us, struct poller_effects 
         poller->hold_until_us = 0;
     if (poller->writes_count > 0) {
         send_write(poller, now_us, ret_effects);
-    } else if (poller->hold_until_us != 0) {
-        poller->wake_us = poller->hold_until_us;
-    } else if (schedule_take(&poller->schedule, now_us, &choice)) {
-        send_read(poller, now_us, &choice, ret_effects);
-    } else {
-        poller->wake_us = poller->schedule.wake_us;
+        return;
     }
+    if (poller->hold_until_us != 0) {
+        poller->wake_us = poller->hold_until_us;
+        return;
+    }
+    while (schedule_take(&poller->schedule, now_us, &choice)) /* each that is put back is due later: this ends */
+        if (send_chosen(poller, now_us, &choice, ret_effects))
+            return;
+    poller->wake_us = poller->schedule.wake_us;
 }
 
 void poller_step(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects) {
@@ -261,16 +297,31 @@ const struct poller_counters *poller_counters(const struct poller *poller) {
     return &poller->counters;
 }
 
+void poller_timeouts(const struct poller *poller, uint16_t device, struct poller_timeouts *ret_timeouts) {
+    CHECK(device < poller->devices_count);
+    const struct poller_device *it = &poller->devices[device];
+    *ret_timeouts = (struct poller_timeouts){.ceiling_us = (int64_t)it->spec->timeout_ms * 1000};
+    for (uint32_t i = it->jobs_first; i < it->jobs_first + it->jobs_count; i++) {
+        const struct response *response = &poller->jobs[i].response;
+        int64_t current_us = response_timeout_us(response, it->state.misses);
+        ret_timeouts->floor_us = response->floor_us;
+        if (poller->jobs[i].active && current_us > ret_timeouts->current_us)
+            ret_timeouts->current_us = current_us;
+    }
+}
+
 static void check_device(const struct poller *poller, uint16_t d) {
     const struct poller_device *device = &poller->devices[d];
     bool dead = device->state.state == DEVICE_DEAD;
     bool asked = poller->under_way != UNDER_WAY_NONE && poller->under_way != UNDER_WAY_WRITE && poller->jobs[poller->job].device == d;
     bool active = false;
     device_check(&device->state);
+    late_check(&device->late);
     CHECK(device->setup_done <= device->spec->setup_count);
     for (uint32_t i = device->jobs_first; i < device->jobs_first + device->jobs_count; i++) {
         const struct poller_job *job = &poller->jobs[i];
         active = active || job->active;
+        response_check(&job->response);
         CHECK(job->device == d);
         CHECK((poller->schedule.jobs[i].release_us != NOW_NEVER) == (job->active && !dead));
         CHECK(job->split_count == 0 || poller->jobs[job->split_first].active == !job->active);

@@ -12,6 +12,8 @@
  *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write stands before a read:
  *     when it fails, that read fails; when it succeeds, the read follows.
  *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
+ *  7. Where frames have no transaction number (a serial line, RTU over TCP) no request goes to a unit whose answer could be
+ *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.
  * The phase of each request inside its first period (at most 10 s) is spread evenly over the devices, so that a start is no
  * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. */
 #ifndef YANHUO_POLLER_H
@@ -50,12 +52,14 @@ struct poller_event {
 struct polled {
     uint16_t bus, device; /* indices in the configuration */
     enum bus_status status;
-    uint8_t exception;             /* non-zero: answered with this Modbus exception */
+    uint8_t exception;              /* non-zero: answered with this Modbus exception */
     enum device_state device_state; /* after this answer */
-    bool holds;                    /* the line waits for RELEASE */
-    struct now now;                /* when the reply's last byte was read: the time of every reading in here */
-    int64_t took_us;               /* request handed to the bus -> now */
-    int64_t late_us;               /* how long after its release time the request was handed to the bus */
+    bool holds;                     /* the line waits for RELEASE */
+    struct now now;                 /* when the reply's last byte was read: the time of every reading in here */
+    int64_t took_us;                /* request handed to the bus -> now */
+    int64_t late_us;                /* how long after its release time the request was handed to the bus */
+    int64_t older_us;               /* the values may be older than `now` by this: the answer may be the late one to an earlier
+                                       identical request; 0 for an answer that can only be this one's */
     uint16_t count;
     struct reading readings[POLLED_POINTS_MAX];
 };
@@ -63,7 +67,7 @@ struct polled {
 struct written {
     uint32_t id;
     uint16_t bus, device, point;
-    bool ok; /* the echo was equal */
+    bool ok;                /* the echo was equal */
     enum bus_status status; /* BUS_ANSWERED without ok and exception: not sent, the point cannot take the value or too many wait */
     uint8_t exception;
     struct now now;
@@ -100,5 +104,11 @@ struct poller_counters {
     uint16_t devices_online, devices_dead;
 };
 const struct poller_counters *poller_counters(const struct poller *poller);
+
+/* The response timeout of a device now: of its slowest request. `device` counts within this bus, as given to poller_create. */
+struct poller_timeouts {
+    int64_t floor_us, ceiling_us, current_us;
+};
+void poller_timeouts(const struct poller *poller, uint16_t device, struct poller_timeouts *ret_timeouts);
 
 #endif

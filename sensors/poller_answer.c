@@ -28,7 +28,9 @@ struct outcome {
     enum quality_reason reason;
     const uint8_t *data;
     size_t data_size;
-    int64_t at_us; /* when the answer was read */
+    int64_t at_us;    /* when the answer was read */
+    bool doubtful;    /* it may be the answer to an earlier request */
+    int64_t older_us; /* then: its values may be older by this */
 };
 
 static struct outcome judge(struct poller *poller, struct poller_device *device, const struct bus_answer *answer) {
@@ -62,6 +64,30 @@ static struct outcome judge(struct poller *poller, struct poller_device *device,
         device->state.timeouts++;
     }
     return outcome;
+}
+
+/* What may still come of this request, and what of the answer may have come of an earlier one. The window is counted from when
+ * the request would have been given up: an answer that came before may not have been its own. */
+static void judge_lateness(struct poller *poller, struct poller_device *device, int64_t now_us, bool was_disconnected, struct outcome *outcome) {
+    if (!poller_has_late(poller) || (outcome->status == BUS_DISCONNECTED && was_disconnected)) /* nothing was sent */
+        return;
+    struct late *late = &device->late;
+    int64_t window_us = late_window_us((int64_t)device->spec->timeout_ms * 1000);
+    int64_t given_up_us = poller->sent_us + poller->timeout_us > now_us ? poller->sent_us + poller->timeout_us : now_us;
+    bool answered = outcome->good || outcome->exception != 0;
+    outcome->doubtful = answered && late_doubts(late, &poller->request, outcome->exception != 0, outcome->at_us);
+    if (outcome->doubtful) {
+        outcome->older_us = late_age_us(late, &poller->request, outcome->at_us);
+        if (outcome->older_us > window_us + poller->timeout_us) /* nothing is later than that */
+            outcome->older_us = window_us + poller->timeout_us;
+    }
+    if (outcome->good && late_hides_write(late, &poller->request, outcome->at_us)) {
+        outcome->good = false; /* alive, but what was written is not known */
+        outcome->status = BUS_CORRUPT;
+        outcome->reason = REASON_CORRUPT;
+    }
+    if (!answered || outcome->doubtful)
+        late_open(late, &poller->request, poller->sent_us, given_up_us + window_us, now_us);
 }
 
 /* Line time of a probe that is not answered; the same for every read. */
@@ -156,6 +182,7 @@ static void end_probe(struct poller *poller, uint16_t d, int64_t now_us, int64_t
 }
 
 static void learn_turnaround(struct poller *poller, struct poller_device *device, int64_t turnaround_us) {
+    response_answered(&poller->jobs[poller->job].response, turnaround_us);
     if (poller->line.baud == 0 || turnaround_us <= 0)
         return;
     if (turnaround_us > device->turnaround_us)
@@ -193,6 +220,7 @@ static void fill_polled(struct poller *poller, const struct poller_device *devic
     polled->now = answer->now;
     polled->took_us = took_us;
     polled->late_us = poller->sent_us - poller->release_us;
+    polled->older_us = outcome->good ? outcome->older_us : 0;
     polled->count = request->points_count;
     for (uint16_t i = 0; i < request->points_count; i++) {
         struct reading *reading = &polled->readings[i];
@@ -223,11 +251,13 @@ static void end_read(struct poller *poller, struct poller_device *device, int64_
         schedule_resume(&poller->schedule, poller->job, now_us); /* it was read just now */
     if (outcome->alive)
         learn_turnaround(poller, device, answer->turnaround_us);
+    else
+        response_missed(&poller->jobs[poller->job].response);
     if (outcome->good && job->request->feeds_action) {
         ret_effects->polled.holds = true;
         poller->hold_until_us = now_us + POLLER_HOLD_US;
     }
-    if ((outcome->exception == EXCEPTION_ADDRESS || outcome->exception == EXCEPTION_VALUE) && job->split_count > 0)
+    if ((outcome->exception == EXCEPTION_ADDRESS || outcome->exception == EXCEPTION_VALUE) && !outcome->doubtful && job->split_count > 0)
         split(poller, device, now_us);
 }
 
@@ -251,6 +281,7 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
     poller->under_way = UNDER_WAY_NONE;
     poller->counters.busy_us += took_us;
     struct outcome outcome = judge(poller, device, answer);
+    judge_lateness(poller, device, now_us, poller->disconnected, &outcome);
     note_bus(poller, now_us, answer);
     note_device(poller, d, now_us, &outcome);
     if (under_way == UNDER_WAY_WRITE) {

@@ -3,7 +3,9 @@
 #ifndef YANHUO_POLLER_STATE_H
 #define YANHUO_POLLER_STATE_H
 
+#include "sensors/late.h"
 #include "sensors/poller.h"
+#include "sensors/response.h"
 #include "sensors/schedule.h"
 
 /* A read that repeats. The jobs of a device stand together: first those of its plan, then, for each merged read, those that
@@ -14,6 +16,8 @@ struct poller_job {
     bool active;          /* released while its device is not dead */
     uint16_t split_count; /* jobs that replace this one; 0 when there is nothing to split */
     uint32_t split_first;
+    struct response response;
+    int64_t waits_since_us; /* its release while it waits for the end of a late window; 0: it does not */
 };
 
 struct poller_device {
@@ -23,6 +27,7 @@ struct poller_device {
     uint16_t setup_done;   /* setup writes whose echo was equal since it last was not there */
     bool setup_refused;    /* told once */
     int64_t turnaround_us; /* learned: rises at once, falls slowly; for the fit check */
+    struct late late;
 };
 
 enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_WRITE };
@@ -50,12 +55,17 @@ struct poller {
     uint32_t job;
     struct write_command write;
     uint16_t write_device; /* index in poller->devices */
-    int64_t sent_us, release_us;
+    int64_t sent_us, release_us, timeout_us;
     struct pdu request;
 };
 
 /* poller_answer.c: the request under way ended. Fills *ret_effects with its POLLED or WRITTEN. */
 void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, struct poller_effects *ret_effects);
+
+/* Modbus TCP numbers its transactions; elsewhere late answers must be told by what may still come. */
+static inline bool poller_has_late(const struct poller *poller) {
+    return poller->bus->kind != BUS_TCP;
+}
 
 /* NULL for a network, as plan.h wants it. */
 static inline const struct line_timing *poller_line(const struct poller *poller) {

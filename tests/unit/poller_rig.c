@@ -28,6 +28,7 @@ void rig_init(struct rig *rig, enum bus_kind kind, uint16_t devices_count) {
     memset(rig, 0, sizeof(*rig));
     arena_init(&rig->arena);
     trace_init(&rig->trace);
+    prng_init(&rig->prng, 7);
     rig->bus = (struct bus_spec){.name = "shed", .bus = 3, .kind = kind, .baud = 9600, .parity = PARITY_NONE, .stop_bits = 1};
     rig->answer_at_us = NOW_NEVER;
     rig->now_us = 100 * SECOND;
@@ -79,7 +80,8 @@ static void reply(struct rig_slave *slave, const struct pdu *request, struct bus
         memcpy(answer->pdu.bytes, request->bytes, 5);
         answer->pdu.bytes[4] ^= slave->wrong_echo;
         exception = exception ? exception : slave->write_exception;
-    } else if (slave->registers_max && count > slave->registers_max) {
+    } else if ((slave->registers_max && count > slave->registers_max) ||
+               (slave->missing && address <= slave->missing && slave->missing < address + count)) {
         exception = 2;
     }
     for (uint16_t i = 0; !write && i < count; i++) {
@@ -97,27 +99,64 @@ static void reply(struct rig_slave *slave, const struct pdu *request, struct bus
     }
 }
 
+static struct rig_coming *coming_add(struct rig *rig) {
+    for (int i = 0; i < RIG_COMING_MAX; i++)
+        if (rig->coming[i].unit_id == 0 || rig->coming[i].begins_us <= rig->now_us) /* nobody listened */
+            return &rig->coming[i];
+    fail_msg("more than %d answers on their way", RIG_COMING_MAX);
+    return NULL;
+}
+
+static bool looks_right(const struct pdu *request, const struct pdu *answer) {
+    if (answer->bytes[0] == (request->bytes[0] | 0x80))
+        return true;
+    return answer->bytes[0] == request->bytes[0] && answer->size == frame_reply_size(request);
+}
+
+/* The slave's answer sets out; the first that looks right and begins in time is what the bus hears. */
+static int64_t hear(struct rig *rig, struct rig_slave *slave, int64_t asked_us) {
+    struct line_timing line = bus_line_timing(&rig->bus);
+    struct rig_coming *first = NULL, *own = coming_add(rig);
+    int64_t deadline_us = asked_us + rig->request.timeout_us;
+    reply(slave, &rig->request.pdu, &rig->answer);
+    *own = (struct rig_coming){.unit_id = rig->request.unit_id, .begins_us = asked_us + slave->turnaround_us, .pdu = rig->answer.pdu};
+    if (prng_below(&rig->prng, 100) < slave->late_percent) {
+        own->begins_us = deadline_us + 1 + (int64_t)prng_below(&rig->prng, (uint64_t)slave->late_max_us);
+        slave->lates++;
+    }
+    for (int i = 0; i < RIG_COMING_MAX; i++) {
+        struct rig_coming *coming = &rig->coming[i];
+        if (coming->unit_id != rig->request.unit_id || coming->begins_us < asked_us || coming->begins_us > deadline_us)
+            continue;
+        if ((first == NULL || coming->begins_us < first->begins_us) && looks_right(&rig->request.pdu, &coming->pdu))
+            first = coming;
+    }
+    rig->answer.status = BUS_TIMEOUT;
+    if (first == NULL)
+        return deadline_us;
+    rig->answer.status = slave->corrupt ? BUS_CORRUPT : BUS_ANSWERED;
+    rig->answer.pdu = first->pdu;
+    rig->answer.turnaround_us = first->begins_us - asked_us;
+    first->unit_id = 0;
+    return first->begins_us + line_bytes_us(&line, first->pdu.size + 3u);
+}
+
 static void answer_request(struct rig *rig) {
     struct rig_slave *slave = &rig->slaves[rig->request.unit_id - 1];
     struct line_timing line = bus_line_timing(&rig->bus);
-    int64_t took_us = line_bytes_us(&line, rig->request.pdu.size + 3u);
+    int64_t asked_us = rig->now_us + line_bytes_us(&line, rig->request.pdu.size + 3u);
     rig->answer = (struct bus_answer){.status = BUS_TIMEOUT};
     slave->asked++;
-    assert_int_equal(rig->request.timeout_us, 200 * MS);
+    assert_true(rig->request.timeout_us >= 50 * MS && rig->request.timeout_us <= 200 * MS);
     if (rig->disconnected) {
         rig->answer.status = BUS_DISCONNECTED;
         rig->answer.os_error = 2;
-        took_us = 100;
+        rig->answer_at_us = rig->now_us + 100;
     } else if (slave->silent) {
-        took_us += rig->request.timeout_us;
+        rig->answer_at_us = asked_us + rig->request.timeout_us;
     } else {
-        reply(slave, &rig->request.pdu, &rig->answer);
-        took_us += slave->turnaround_us + line_bytes_us(&line, rig->answer.pdu.size + 3u);
-        rig->answer.turnaround_us = slave->turnaround_us;
-        if (slave->corrupt)
-            rig->answer.status = BUS_CORRUPT;
+        rig->answer_at_us = hear(rig, slave, asked_us);
     }
-    rig->answer_at_us = rig->now_us + took_us;
 }
 
 static void tell(struct rig *rig) {

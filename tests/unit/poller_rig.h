@@ -7,10 +7,12 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/prng.h"
 #include "sensors/poller.h"
 
 #define RIG_DEVICES_MAX 8
 #define RIG_POINTS_MAX 16
+#define RIG_COMING_MAX 16 /* answers that are still on their way */
 #define MS INT64_C(1000)
 #define SECOND INT64_C(1000000)
 
@@ -18,10 +20,21 @@ struct rig_slave {
     bool silent, corrupt, wrong_echo;
     uint8_t exception;      /* answers everything with this */
     uint16_t registers_max; /* reads of more are answered by exception 2; 0 = no limit */
+    uint16_t missing;       /* a read that includes this register is answered by exception 2; 0: none is missing */
     uint8_t write_exception;
     int64_t turnaround_us;
+    unsigned late_percent;  /* so many of its answers come after they were given up ... */
+    int64_t late_max_us;    /* ... by up to this */
     unsigned asked, writes; /* requests it was sent */
+    unsigned lates;
     uint16_t last_write_address, last_write_value;
+};
+
+/* An answer on its way. Whatever is asked of the unit when it comes, it is taken if it looks right. */
+struct rig_coming {
+    uint8_t unit_id; /* 0: free */
+    int64_t begins_us;
+    struct pdu pdu;
 };
 
 struct rig {
@@ -38,6 +51,8 @@ struct rig {
     bool hold_releases;   /* answer a hold with RELEASE at once */
     struct bus_request request;
     struct bus_answer answer;
+    struct prng prng;
+    struct rig_coming coming[RIG_COMING_MAX];
     struct poller_effects effects;
     char story[8192]; /* every trace line */
     unsigned requests, polls, written, steps;
