@@ -209,7 +209,7 @@ static void end_process(struct world *world) {
 }
 
 void world_stop(struct world *world) {
-    world->stopping = true;
+    world->stopping = true; /* the buses end first: nothing of theirs comes any more */
     world_event(world, &(struct event){.kind = EVENT_STOP});
     int64_t until_ms = world_ms(world) + STOP_MS;
     while (!world->stopped && world_step_before(world, until_ms))
@@ -319,7 +319,8 @@ void world_event(struct world *world, struct event *event) {
 }
 
 static void run_coming(struct world *world, struct coming *coming) {
-    if (coming->process != world->process)
+    bool of_a_bus = coming->kind <= COMING_COMMAND;
+    if (coming->process != world->process || (world->stopping && of_a_bus))
         return;
     switch (coming->kind) {
     case COMING_ASKED:
@@ -364,7 +365,7 @@ bool world_step_before(struct world *world, int64_t at_ms) {
     int64_t coming_us = world->comings_count ? world->comings[0].at_us : NOW_NEVER;
     int64_t poller_us = NOW_NEVER;
     uint16_t bus = 0;
-    for (uint16_t b = 0; world->running && b < world->config->buses_count; b++) {
+    for (uint16_t b = 0; world->running && !world->stopping && b < world->config->buses_count; b++) {
         int64_t wake_us = poller_next_wake(world->buses[b].poller);
         if (wake_us < poller_us) {
             poller_us = wake_us;
