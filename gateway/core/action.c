@@ -27,8 +27,11 @@ bool action_on_alarm(struct action *action, bool active, bool normal) {
     if (active && (action->state == ACTION_IDLE || action->state == ACTION_HELD)) { /* again while held: somebody may have undone it */
         action->state = ACTION_DUE;
         action->attempts = 0;
+        action->alarm_normal = false;
         return true;
     }
+    if (active || normal)
+        action->alarm_normal = normal;
     if (normal && action->state == ACTION_HELD)
         action->state = ACTION_IDLE;
     return false;
@@ -44,7 +47,7 @@ void action_on_handed(struct action *action, uint32_t write_id) {
 void action_on_written(struct action *action, const struct now *now, bool ok) {
     CHECK(action->state == ACTION_WRITING);
     if (ok) {
-        action->state = ACTION_HELD;
+        action->state = action->alarm_normal ? ACTION_IDLE : ACTION_HELD;
         return;
     }
     int64_t pause_ms = ACTION_RETRY_MS;
@@ -52,6 +55,11 @@ void action_on_written(struct action *action, const struct now *now, bool ok) {
         pause_ms *= 2;
     action->state = ACTION_RETRYING;
     action->retry_at_us = now->mono_us + 1000 * (pause_ms < ACTION_RETRY_MAX_MS ? pause_ms : ACTION_RETRY_MAX_MS);
+}
+
+void action_on_device_back(struct action *action, const struct now *now) {
+    if (action->state == ACTION_RETRYING)
+        action->retry_at_us = now->mono_us;
 }
 
 bool action_on_time(struct action *action, const struct now *now) {

@@ -27,6 +27,7 @@ struct action {
     const struct config_action *rule;
     enum action_state state;
     uint32_t attempts;
+    bool alarm_normal; /* became so while the write was not done yet: nothing to hold afterwards */
     uint32_t write_id; /* of the write under way */
     int64_t retry_at_us;
 };
@@ -38,6 +39,8 @@ bool action_on_alarm(struct action *action, bool active, bool normal);
 void action_on_handed(struct action *action, uint32_t write_id);
 /* The write under way ended. */
 void action_on_written(struct action *action, const struct now *now, bool ok);
+/* The device it writes to answers again after it was dead: no reason to wait longer. */
+void action_on_device_back(struct action *action, const struct now *now);
 /* Its retry time came: due again. */
 bool action_on_time(struct action *action, const struct now *now);
 int64_t action_next_wake(const struct action *action);

@@ -126,6 +126,12 @@ static void mark_changed(struct core *core, uint16_t index) {
     }
 }
 
+static void count_active(struct core *core, struct core_alarm *slot) {
+    bool active = alarm_state_active(slot->alarm.state);
+    core->counters->alarms_active += (uint64_t)active - (uint64_t)slot->active;
+    slot->active = active;
+}
+
 static void alarm_changed(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause) {
     struct core_alarm *slot = &core->alarms[index];
     const struct config_alarm *rule = slot->alarm.rule;
@@ -136,6 +142,7 @@ static void alarm_changed(struct core *core, const struct now *now, uint16_t ind
     trace_add(core->trace, now->mono_us, rule->class == CLASS_FIRE ? TRACE_WARNING : TRACE_INFO, "alarm %s/%s %s by=%s value=%s",
               core->config->devices[rule->device].spec.name, rule->name, alarm_state_name(slot->alarm.state), alarm_cause_name(cause), value);
     core->counters->alarm_transitions++;
+    count_active(core, slot);
     seal_alarm(core, now, index, cause, ENTRY_ALARM);
     if (slot->record != RECORD_CHANGED)
         core->unsaved[alarm_lane(core, index)]++;
@@ -214,6 +221,9 @@ void core_on_polled(struct core *core, const struct polled *polled) {
     } else if (device->state != DEVICE_DEAD) {
         take_readings(core, now, polled->device, polled->readings, polled->count);
     }
+    for (unsigned i = 0; was_dead && device->state == DEVICE_ONLINE && i < core->config->actions_count; i++)
+        if (core->config->actions[i].device == polled->device)
+            action_on_device_back(&core->actions[i], now); /* core_on_time makes it due within this step */
     if (device->state != DEVICE_UNKNOWN)
         judge_device(core, now, polled->device, device->state == DEVICE_DEAD);
     if (polled->holds)
@@ -331,6 +341,7 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
         trace_add(core->trace, now->mono_us, TRACE_INFO, "alarm %s/%s restored %s", core->config->devices[alarm->rule->device].spec.name,
                   alarm->rule->name, alarm_state_name(alarm->state));
         seal_alarm(core, now, i, CAUSE_RESTORED, ENTRY_ROSTER);
+        count_active(core, &core->alarms[i]);
         for (unsigned k = 0; k < core->config->actions_count; k++) /* held until reset: a relay may have lost it meanwhile */
             if (core->config->actions[k].alarm == i)
                 action_on_alarm(&core->actions[k], true, false);
