@@ -4,7 +4,8 @@
  * What is accepted
  *  1. was heard in one piece: unit id, the PDU, and a CRC that is right;
  *  2. answers the request, by a second opinion (fuzz_answers);
- *  3. is not the echo: a copy of a read's request, or of a write's on an echoing line, is accepted only behind another copy.
+ *  3. is not the echo: a copy of a read's request, or of a write's on an echoing line, is accepted only behind another copy, and what may
+ *     still become an echo only after silence.
  * And 4. an answer alone on the line is accepted, unless it begins as the echo does; 5. how the bytes are cut into pieces changes nothing; 6. it says
  * how much it needs exactly when it wants more, and keeps less than a frame.
  *
@@ -50,8 +51,11 @@ static enum rtu_verdict feed(struct scene *scene, const uint8_t *bytes, size_t s
     PROPERTY((verdict == RTU_MORE) == (needed > 0));
     PROPERTY(needed < FRAME_SIZE && scene->receiver.length < FRAME_SIZE);
     PROPERTY(verdict != RTU_NOTHING || scene->receiver.length == 0);
-    if (verdict == RTU_FOUND)
+    if (verdict == RTU_FOUND) {
+        bool may_go_on = scene->length < scene->frame_size && memcmp(scene->heard, scene->frame, scene->length) == 0;
+        PROPERTY(!may_go_on || scene->request.bytes[0] > FC_READ_INPUT);
         check_found(scene, &scene->receiver, &pdu);
+    }
     return verdict;
 }
 
