@@ -48,8 +48,10 @@ static enum place place_answer(struct rtu_receiver *receiver, const uint8_t *byt
     return PLACE_GOOD;
 }
 
-/* Judges one place; *ret_size is how many bytes it takes when it is an echo or an answer, *ret_needed what an open one lacks. */
-static enum place place_judge(struct rtu_receiver *receiver, const uint8_t *bytes, size_t size, size_t *ret_size, size_t *ret_needed) {
+/* Judges one place; *ret_size is how many bytes it takes when it is an echo or an answer, *ret_needed what an open one lacks.
+ * The first bytes of an echo can be a good answer by chance (short reads of bits and single registers): as long as the echo may go
+ * on the place stays open, and only when `silent` it is an answer. */
+static enum place place_judge(struct rtu_receiver *receiver, const uint8_t *bytes, size_t size, bool silent, size_t *ret_size, size_t *ret_needed) {
     uint8_t function = receiver->request.bytes[0];
     size_t echo_needed = 0, answer_needed = 0;
     enum place place = PLACE_DEAD;
@@ -59,7 +61,7 @@ static enum place place_judge(struct rtu_receiver *receiver, const uint8_t *byte
         *ret_size = receiver->frame_size;
         if (size >= receiver->frame_size)
             return PLACE_ECHO;
-        echo_needed = receiver->frame_size - size;
+        echo_needed = silent ? 0 : receiver->frame_size - size;
     }
     if (size == 1) {
         place = PLACE_OPEN;
@@ -71,7 +73,7 @@ static enum place place_judge(struct rtu_receiver *receiver, const uint8_t *byte
         *ret_size = receiver->answer_size;
         place = place_answer(receiver, bytes, size, *ret_size, &answer_needed);
     }
-    if (place == PLACE_GOOD)
+    if (place == PLACE_GOOD && !echo_needed)
         return PLACE_GOOD;
     *ret_needed = place == PLACE_OPEN ? answer_needed : echo_needed;
     if (place == PLACE_OPEN && echo_needed && echo_needed < answer_needed)
@@ -86,7 +88,7 @@ static enum rtu_verdict search(struct rtu_receiver *receiver, bool silent, size_
     while (at < receiver->length) {
         const uint8_t *bytes = receiver->buffer + at;
         size_t size = 0, left = receiver->length - at;
-        enum place place = place_judge(receiver, bytes, left, &size, ret_needed);
+        enum place place = place_judge(receiver, bytes, left, silent, &size, ret_needed);
         if (place == PLACE_GOOD) {
             ret_pdu->size = (uint8_t)(size - 3);
             memcpy(ret_pdu->bytes, bytes + 1, ret_pdu->size);

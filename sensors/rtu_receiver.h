@@ -19,7 +19,7 @@
  * Echo: a copy of the request is skipped once. The answer to a write of one coil or register looks exactly like its request, so
  * there the copy is skipped only when the line is known to echo (`echo_seen` of an earlier read), and then required:
  * on an echoing line a dead device's write is not reported as done. The answer to a read that equals its request byte by byte
- * is taken for the echo, never for a value.
+ * is taken for the echo, never for a value; an answer that equals the echo's beginning is open until silence.
  *
  * Guarantees: at most FRAME_SIZE bytes are kept between calls; a found PDU has passed frame_match. */
 #ifndef YANHUO_RTU_RECEIVER_H
