@@ -13,8 +13,9 @@
 #include "base/check.h"
 #include "base/text.h"
 
-#define RAW_REGISTERS_MAX 4          /* wider values are text only */
-#define EXACT_MAX 9007199254740992.0 /* 2^53: every whole number up to here is exact in a double */
+#define RAW_REGISTERS_MAX 4           /* wider values are text only */
+#define EXACT_MAX 9007199254740992.0  /* 2^53: every whole number up to here is exact in a double */
+#define FLOAT_OVERFLOW 0x1.ffffffp127 /* below it a double rounds to a finite float; the largest float reads as 3.4028235e38 */
 
 uint8_t decode_registers(enum point_type type) {
     switch (type) {
@@ -235,7 +236,7 @@ static enum err encode_float(const struct point *point, double number, uint16_t 
     if (!isfinite(wide))
         return ERR_RANGE;
     if (point->type == TYPE_F32) {
-        if (fabs(wide) > 3.4028234663852886e38)
+        if (fabs(wide) >= FLOAT_OVERFLOW)
             return ERR_RANGE;
         float narrow = (float)wide;
         uint32_t single;

@@ -219,6 +219,20 @@ static void floats_that_are_no_numbers(void **state) {
     assert_rejected(decode_at_0(&twice, "\x7F\xEF\xFF\xFF\xFF\xFF\xFF\xFF"), REASON_ERROR_VALUE); /* overflows when scaled */
 }
 
+/* It reads as the shortest decimal that means it, which lies a little above it. */
+static void the_largest_float_can_be_written_back(void **state) {
+    (void)state;
+    struct point single = point_of(TYPE_F32, ORDER_ABCD, 2);
+    struct reading reading = decode_at_0(&single, "\x7F\x7F\xFF\xFF");
+    uint16_t wire[2] = {0, 0};
+    assert_number(reading, 3.4028235e38);
+    assert_int_equal(decode_encode(&single, &reading.value, wire), ERR_OK);
+    assert_int_equal(wire[0], 0x7F7F);
+    assert_int_equal(wire[1], 0xFFFF);
+    reading.value.number = 0x1.ffffffp127; /* half way to what would be the next */
+    assert_int_equal(decode_encode(&single, &reading.value, wire), ERR_RANGE);
+}
+
 static void plausible_range_is_inclusive(void **state) {
     (void)state;
     struct point point = point_of(TYPE_S16, ORDER_ABCD, 1);
@@ -428,6 +442,7 @@ int main(void) {
         cmocka_unit_test(decimal_scales_are_exact),
         cmocka_unit_test(error_values_are_compared_raw_and_whole),
         cmocka_unit_test(floats_that_are_no_numbers),
+        cmocka_unit_test(the_largest_float_can_be_written_back),
         cmocka_unit_test(plausible_range_is_inclusive),
         cmocka_unit_test(bit_fields),
         cmocka_unit_test(bcd_and_text),
