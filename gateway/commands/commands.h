@@ -9,5 +9,9 @@ int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_schema(int argc, char **argv);
 int command_simulate(int argc, char **argv);
+int command_scan(int argc, char **argv);
+int command_probe(int argc, char **argv);
+int command_assign(int argc, char **argv);
+int command_sniff(int argc, char **argv);
 
 #endif

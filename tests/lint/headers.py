@@ -31,7 +31,7 @@ SYSTEM = PLAIN | set(
 )
 SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
-PURE = ("base/", "sensors/", "gateway/core/", "gateway/uplinks/", "gateway/engine")
+PURE = ("base/", "sensors/", "gateway/core/", "gateway/uplinks/", "gateway/commission/", "gateway/engine")
 # Pure folders' files that are not: the one that reads the clock, and the shells of the buses with their parts.
 NOT_PURE = ("base/now.",) + SHELLS + SHELL_PARTS
 

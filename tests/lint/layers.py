@@ -6,7 +6,7 @@ import lint
 
 # A folder (or the beginning of a file's name) and the layers it may use, besides itself. The longest match counts.
 ENGINE = ["base/", "sensors/", "config/", "gateway/core/", "gateway/uplinks/", "gateway/engine"]
-ALL = ENGINE + ["gateway/io/", "gateway/simulator/", "gateway/web/", "gateway/commands/", "gateway/bridge", "gateway/run"]
+ALL = ENGINE + ["gateway/io/", "gateway/simulator/", "gateway/commission/", "gateway/web/", "gateway/commands/", "gateway/bridge", "gateway/run"]
 MAY_USE = {
     "base/": [],
     "sensors/": ENGINE[:1],
@@ -16,6 +16,7 @@ MAY_USE = {
     "gateway/engine": ENGINE[:5],
     "gateway/io/": ENGINE,
     "gateway/simulator/": ENGINE[:3],
+    "gateway/commission/": ENGINE[:3],
     "gateway/web/": [],
     "gateway/bridge": ALL,
     "gateway/run": ALL,
