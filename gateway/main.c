@@ -18,6 +18,10 @@ static const struct subcommand subcommands[] = {
     {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},
     {"schema", command_schema, "a JSON Schema of the configuration, for editors"},
     {"simulate", command_simulate, "play the devices of a configuration:  yanhuo simulate config/demo.yaml"},
+    {"scan", command_scan, "find the devices of a line, at any speed:  yanhuo scan /dev/ttyUSB0"},
+    {"probe", command_probe, "a register in every type and word order:  yanhuo probe /dev/ttyUSB0 UNIT_ID ADDRESS"},
+    {"assign", command_assign, "give a new device its unit id:  yanhuo assign /dev/ttyUSB0 --profile NAME --to UNIT_ID"},
+    {"sniff", command_sniff, "listen to a foreign master:  yanhuo sniff /dev/ttyUSB0"},
 };
 
 static void usage(FILE *to) {
