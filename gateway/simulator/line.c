@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Not pure: terminals, links, bytes. What is answered is decided by the plant.
  *
- *              a whole frame, checksum good, unit plugged in
- *   LISTENING ----------------------------------------------> ANSWERING
- *       ^                                                         |
- *       '------------ the reply's last byte is written -----------'
- *
- * Times of one exchange, counted from when the request was read (a pseudo terminal hands it over at once, a wire does not):
- *   request's bytes on the wire | the device's turnaround | the reply's bytes, each handed over when it would have come through
- * Bytes that come while answering would have collided on a real line, and are dropped. A beginning of a frame that is not
- * continued within STALE_US, and bytes whose checksum is wrong, are dropped too, as every device does.
- * Bytes of a fast line are handed over in groups, at most once in GROUP_US; the last one is never early and never held back. */
+ * The model of the wire is in wire.h; here its bytes go through a pseudo terminal, each when it is due. */
 #include "gateway/simulator/line.h"
 
 #include <errno.h>
@@ -23,14 +14,12 @@
 #include "base/check.h"
 #include "gateway/simulator/watch.h"
 
-#define STALE_US 50000
-#define GROUP_US 1000
 #define TERMINALS "/dev/pts/"
-#define RTU_LEAST 4 /* unit, function, checksum */
 
-void line_init(struct line *line, const struct bus_spec *spec, struct plant *plant, const struct plant_listener *listener, int epoll_fd) {
-    *line =
-        (struct line){.spec = spec, .plant = plant, .listener = listener, .epoll_fd = epoll_fd, .near_fd = -1, .far_fd = -1, .wake_us = NOW_NEVER};
+void line_init(struct line *line, const struct bus_spec *spec, struct plant *plant, const struct plant_listener *listener, int epoll_fd,
+               uint64_t seed, FILE *log) {
+    *line = (struct line){.spec = spec, .listener = listener, .log = log, .epoll_fd = epoll_fd, .near_fd = -1, .far_fd = -1, .wake_us = NOW_NEVER};
+    wire_init(&line->wire, spec, plant, seed);
 }
 
 static void add_error(struct text *error, const struct line *line, const char *what, const char *object, const char *advice) {
@@ -100,7 +89,7 @@ enum err line_plug(struct line *line, struct text *error) {
         err = make_link(line, error);
     if (err != ERR_OK)
         close_both(line);
-    line->request_size = line->reply_size = 0;
+    wire_clear(&line->wire);
     line->wake_us = NOW_NEVER;
     return err;
 }
@@ -116,85 +105,80 @@ void line_unplug(struct line *line) {
     line->wake_us = NOW_NEVER;
 }
 
-/* ---- exchanges ---- */
+/* ---- bytes ---- */
 
-/* When byte `i` of the reply has come through. */
-static int64_t byte_us(const struct line *line, size_t i) {
-    struct line_timing timing = bus_line_timing(line->spec);
-    return line->reply_first_us + line_bytes_us(&timing, i);
-}
-
-static void plan_wake(struct line *line, int64_t now_us) {
-    int64_t next_us = byte_us(line, line->reply_sent), last_us = byte_us(line, line->reply_size - 1);
-    int64_t group_us = line->reply_sent > 0 ? now_us + GROUP_US : next_us;
-    line->wake_us = group_us > next_us ? group_us : next_us;
-    if (line->wake_us > last_us)
-        line->wake_us = last_us;
-}
-
-static void on_frame(struct line *line, size_t size, int64_t now_us) {
-    struct line_timing timing = bus_line_timing(line->spec);
-    struct slave_write write;
-    struct pdu reply;
-    uint16_t device;
-    bool answered = plant_answer(line->plant, line->spec->bus, line->request[0], line->request + 1, size - 3, &device, &reply, &write);
-    if (!answered)
-        return;
-    line->reply_size = frame_rtu(line->request[0], &reply, line->reply);
-    line->reply_sent = 0;
-    line->reply_first_us = now_us + line_bytes_us(&timing, size) + line->plant->devices[device].turnaround_us + line_bytes_us(&timing, 1);
-    plan_wake(line, now_us);
-    if (write.done)
-        line->listener->wrote(line->listener->context, device, &write);
-}
-
-static bool checksum_good(const uint8_t *frame, size_t size) {
-    return frame_crc(frame, size - 2) == (frame[size - 2] | frame[size - 1] << 8);
-}
-
-static void on_bytes(struct line *line, int64_t now_us) {
-    size_t expected = slave_rtu_request_size(line->request, line->request_size);
-    if (expected == SIZE_MAX) /* a function unknown here: the frame is what came, if the checksum says so */
-        expected = line->request_size >= RTU_LEAST && checksum_good(line->request, line->request_size) ? line->request_size : 0;
-    if (expected > sizeof(line->request))
-        line->request_size = 0;
-    else if (expected != 0 && line->request_size >= expected) {
-        if (checksum_good(line->request, expected))
-            on_frame(line, expected, now_us);
-        line->request_size = 0;
-    } else if (line->request_size == sizeof(line->request))
-        line->request_size = 0;
+static void log_exchange(const struct line *line, const struct wire_exchange *exchange) {
+    (void)fprintf(line->log, "%s,%u,%u,%u,%u,%lld,%lld,%lld,%lld,%s,%s\n", line->spec->name, exchange->unit_id, exchange->function, exchange->address,
+                  exchange->count, (long long)exchange->begin_us, (long long)exchange->end_us, (long long)exchange->reply_us,
+                  (long long)exchange->replied_us, fault_name(exchange->fault), line_violation_name(exchange->violation));
 }
 
 void line_on_readable(struct line *line, int64_t now_us) {
+    uint8_t bytes[FRAME_SIZE];
+    struct wire_exchange exchange;
     if (line->near_fd < 0)
         return;
-    if (line->request_size > 0 && now_us - line->heard_us > STALE_US)
-        line->request_size = 0;
-    ssize_t got = read(line->near_fd, line->request + line->request_size, sizeof(line->request) - line->request_size);
+    ssize_t got = read(line->near_fd, bytes, sizeof(bytes));
     if (got <= 0)
         return; /* nothing, or interrupted: epoll tells again */
-    if (line->reply_size > 0)
-        return; /* collided with the reply */
-    line->request_size += (size_t)got;
-    line->heard_us = now_us;
-    on_bytes(line, now_us);
+    if (wire_hear(&line->wire, now_us, bytes, (size_t)got, &exchange)) {
+        if (exchange.write.done)
+            line->listener->wrote(line->listener->context, exchange.device, &exchange.write);
+        if (line->log)
+            log_exchange(line, &exchange);
+    }
+    line->wake_us = wire_next_us(&line->wire);
 }
 
 void line_on_time(struct line *line, int64_t now_us) {
+    uint8_t bytes[WIRE_TALK_SIZE];
+    int64_t last_us;
     if (line->near_fd < 0 || now_us < line->wake_us)
         return;
-    size_t due = line->reply_sent;
-    while (due < line->reply_size && byte_us(line, due) <= now_us)
-        due++;
+    size_t due = wire_take(&line->wire, now_us, bytes, sizeof(bytes), &last_us);
     /* What the terminal does not take is lost, as on a wire on which nobody listens. */
-    ssize_t written = write(line->near_fd, line->reply + line->reply_sent, due - line->reply_sent);
+    ssize_t written = write(line->near_fd, bytes, due);
     (void)written;
-    line->reply_sent = due;
-    if (due == line->reply_size) {
-        line->reply_size = 0;
-        line->wake_us = NOW_NEVER;
-    } else {
-        plan_wake(line, now_us);
+    if (last_us != NOW_NEVER) {
+        int64_t late_us = now_mono_us() - last_us;
+        line->delay.sum_us += late_us;
+        line->delay.count++;
+        if (late_us > line->delay.worst_us)
+            line->delay.worst_us = late_us;
     }
+    line->wake_us = wire_next_us(&line->wire);
+}
+
+/* ---- what was observed ---- */
+
+static void add_count(struct text *text, const char *before, uint64_t count, const char *after) {
+    text_add(text, before);
+    text_add_u64(text, count);
+    text_add(text, after);
+}
+
+static void add_hundredths(struct text *text, const char *before, unsigned hundredths) {
+    add_count(text, before, hundredths / 100, hundredths % 100 < 10 ? ".0" : ".");
+    add_count(text, "", hundredths % 100, " %");
+}
+
+void line_report(const struct line *line, struct text *text) {
+    const struct line_judge *judge = &line->wire.judge;
+    const struct line_delay *delay = &line->delay;
+    text_add(text, "report ");
+    text_add(text, line->spec->name);
+    add_count(text, ": ", judge->requests, " requests, ");
+    add_count(text, "", judge->answered, " replies, ");
+    add_count(text, "", line->wire.faults, " faults, ");
+    add_count(text, "", judge->early, " EARLY, ");
+    add_count(text, "", judge->talkover, " TALKOVER");
+    add_hundredths(text, ", efficiency ", line_share_hundredths(&judge->all));
+    add_hundredths(text, ", undisturbed ", line_share_hundredths(&judge->undisturbed));
+    add_count(text, ", own delay ", delay->count ? (uint64_t)(delay->sum_us / (int64_t)delay->count) : 0, " us");
+    add_count(text, " (worst ", (uint64_t)delay->worst_us, " us)");
+}
+
+void line_recount(struct line *line) {
+    wire_recount(&line->wire);
+    line->delay = (struct line_delay){0};
 }

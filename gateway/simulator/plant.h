@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "config/config.h"
+#include "gateway/simulator/fault.h"
 #include "gateway/simulator/slave.h"
 
 struct plant_point {
@@ -18,6 +19,7 @@ struct plant_device {
     struct slave slave;
     bool plugged;
     uint32_t turnaround_us; /* from a request's last byte to the reply's first */
+    struct fault fault;     /* on a serial line */
 };
 
 struct plant {

@@ -26,7 +26,8 @@
 #include "sensors/frame.h"
 
 #define DEADLINE_US 10000000 /* of anything that must happen */
-#define SILENCE_MS 150       /* of what must not: many times longer than an answer takes */
+#define COMMANDS "set, get, unplug, plug, unplug-bus, plug-bus, delay, fault, clear, fault-bus, clear-bus, report, recount, quit"
+#define SILENCE_MS 150 /* of what must not: many times longer than an answer takes */
 
 struct program {
     pid_t pid;
@@ -318,6 +319,80 @@ static void a_write_is_told_and_shows(void **state) {
     close(fd);
 }
 
+/* The checksum of a frame that came is right. */
+static bool whole(const uint8_t *frame, size_t size) {
+    return size >= 4 && frame_crc(frame, size - 2) == (frame[size - 2] | frame[size - 1] << 8);
+}
+
+static void faults_are_played(void **state) {
+    struct program *program = *state;
+    uint8_t frame[FRAME_SIZE], wanted[FRAME_SIZE], reply[FRAME_SIZE];
+    static const uint8_t told[] = {4, 2, 0, 125}, refused[] = {0x84, 4};
+    size_t size = rtu(7, read_current, sizeof(read_current), frame), wanted_size = rtu(7, told, sizeof(told), wanted);
+    int fd = open_line(program);
+    command(program, "set meter/current 12.5", "ok");
+    command(program, "fault meter dead", "ok");
+    say(fd, frame, size);
+    expect_silence(fd);
+    command(program, "fault meter bad-crc", "ok");
+    say(fd, frame, size);
+    assert_int_equal(receive(fd, reply, wanted_size, DEADLINE_US / 1000), wanted_size);
+    assert_false(whole(reply, wanted_size));
+    command(program, "fault meter truncated", "ok");
+    say(fd, frame, size);
+    size_t got = receive(fd, reply, wanted_size, SILENCE_MS);
+    assert_in_range(got, 1, wanted_size - 1);
+    assert_memory_equal(reply, wanted, got);
+    command(program, "fault meter wrong-unit", "ok");
+    say(fd, frame, size);
+    wanted_size = rtu(8, told, sizeof(told), wanted);
+    expect_reply(fd, wanted, wanted_size);
+    command(program, "fault meter exception", "ok");
+    say(fd, frame, size);
+    wanted_size = rtu(7, refused, sizeof(refused), wanted);
+    expect_reply(fd, wanted, wanted_size);
+    command(program, "clear meter", "ok");
+    command(program, "fault-bus line echo", "ok");
+    say(fd, frame, size);
+    expect_reply(fd, frame, size);
+    wanted_size = rtu(7, told, sizeof(told), wanted);
+    expect_reply(fd, wanted, wanted_size);
+    command(program, "clear-bus line", "ok");
+    say(fd, frame, size);
+    expect_reply(fd, wanted, wanted_size);
+    close(fd);
+}
+
+/* A master that does not wait is told so, one that waits is not. */
+static void the_master_is_observed(void **state) {
+    struct program *program = *state;
+    uint8_t frame[FRAME_SIZE], wanted[FRAME_SIZE];
+    char line[512];
+    static const uint8_t told[] = {4, 2, 0, 125};
+    size_t size = rtu(7, read_current, sizeof(read_current), frame), wanted_size = rtu(7, told, sizeof(told), wanted);
+    int fd = open_line(program);
+    command(program, "set meter/current 12.5", "ok");
+    for (int i = 0; i < 3; i++) {
+        say(fd, frame, size);
+        expect_reply(fd, wanted, wanted_size);
+        (void)poll(NULL, 0, 10);
+    }
+    assert_int_equal(dprintf(program->to, "report\n"), 7);
+    next_line(program, line, sizeof(line));
+    assert_non_null(strstr(line, "report line: 3 requests, 3 replies, 0 faults, 0 EARLY, 0 TALKOVER, efficiency "));
+    expect_line(program, "ok");
+    command(program, "recount", "ok");
+    say(fd, frame, size);
+    assert_int_equal(receive(fd, wanted, 3, DEADLINE_US / 1000), 3);
+    say(fd, frame, size); /* into its answer */
+    (void)receive(fd, wanted, sizeof(wanted), SILENCE_MS);
+    assert_int_equal(dprintf(program->to, "report\n"), 7);
+    next_line(program, line, sizeof(line));
+    assert_non_null(strstr(line, " 1 TALKOVER"));
+    expect_line(program, "ok");
+    close(fd);
+}
+
 static void devices_and_buses_are_unplugged_and_plugged(void **state) {
     struct program *program = *state;
     uint8_t frame[FRAME_SIZE], reply[FRAME_SIZE];
@@ -371,13 +446,21 @@ static void a_turnaround_holds_a_tcp_answer(void **state) {
 static void mistakes_are_answered(void **state) {
     struct program *program = *state;
     char longest[2000];
-    command(program, "dance", "error: unknown command 'dance'; expected one of set, get, unplug, plug, unplug-bus, plug-bus, delay, quit");
+    command(program, "dance", "error: unknown command 'dance'; expected one of " COMMANDS);
     command(program, "set fume/level", "error: wrong number of words after 'set'; expected set DEVICE/POINT VALUE");
     command(program, "unplug-bus x", "error: there is no bus 'x'; expected one of line, net");
+    command(program, "fault meter gone",
+            "error: 'gone' is no fault; expected one of dead, slow, late, wrong-unit, bad-crc, truncated, pause, noise-before, noise-between, "
+            "exception");
+    command(program, "fault meter late 101", "error: '101' is no percentage; expected 1 to 100");
+    command(program, "fault meter late 5 x", "error: 'x' is no number of milliseconds; expected 0 to 60000");
+    command(program, "fault fume dead", "error: 'fume' is not on a serial line; only those have faults");
+    command(program, "fault-bus line dead", "error: 'dead' is no fault of a bus; expected echo");
+    command(program, "clear meter now", "error: wrong number of words after 'clear'; expected clear DEVICE");
     command(program, "delay meter 20", "error: '20' is no delay; expected a time up to 60s with its unit, such as 20ms");
     memset(longest, 'a', sizeof(longest));
     longest[sizeof(longest) - 1] = '\0';
-    command(program, longest, "error: the line is too long; expected one of set, get, unplug, plug, unplug-bus, plug-bus, delay, quit");
+    command(program, longest, "error: the line is too long; expected one of " COMMANDS);
     command(program, "get relay/out", "ok on"); /* and goes on */
 }
 
@@ -417,6 +500,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_line_answers_at_the_pace_of_its_wire, begin_ready, finish),
         cmocka_unit_test_setup_teardown(a_line_ignores_what_is_not_for_it, begin_ready, finish),
         cmocka_unit_test_setup_teardown(a_write_is_told_and_shows, begin_ready, finish),
+        cmocka_unit_test_setup_teardown(faults_are_played, begin_ready, finish),
+        cmocka_unit_test_setup_teardown(the_master_is_observed, begin_ready, finish),
         cmocka_unit_test_setup_teardown(devices_and_buses_are_unplugged_and_plugged, begin_ready, finish),
         cmocka_unit_test_setup_teardown(a_turnaround_holds_a_tcp_answer, begin_ready, finish),
         cmocka_unit_test_setup_teardown(mistakes_are_answered, begin_ready, finish),
