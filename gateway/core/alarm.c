@@ -91,6 +91,7 @@ static void enter(struct alarm *alarm, const struct now *now, enum alarm_state s
 
 static enum alarm_cause activate_or_return(struct alarm *alarm, const struct now *now) {
     if (!alarm_state_active(alarm->state)) {
+        alarm->since_ms = alarm->waiting_ms;
         enter(alarm, now, ALARM_UNACKNOWLEDGED);
         return CAUSE_CONDITION;
     }
@@ -113,7 +114,7 @@ static bool judge(struct alarm *alarm, const struct now *now, bool condition, en
         alarm->waiting = true;
         alarm->deadline_us = now->mono_us + delay_us;
         if (!active)
-            alarm->since_ms = now->wall_ms;
+            alarm->waiting_ms = now->wall_ms;
     } else if (alarm->deadline_us == NOW_NEVER) { /* frozen: the data is back and still says the same */
         alarm->deadline_us = now->mono_us + alarm->frozen_us;
         alarm->frozen_us = 0;

@@ -35,7 +35,8 @@ struct alarm {
     int64_t deadline_us; /* of the running delay; NOW_NEVER when none runs or it is frozen */
     int64_t frozen_us;   /* what was left of a delay when the data stopped; 0 when not frozen */
     uint32_t history;    /* one bit a good reading, the newest in bit 0: N of M */
-    int64_t since_ms;    /* wall time at which the present condition began */
+    int64_t since_ms;    /* wall time at which the condition of the newest activation began */
+    int64_t waiting_ms;  /* the same of the on-delay that runs */
     int64_t at_ms;       /* wall time at which the present state was entered; 0 before the first */
     uint64_t occurrence_start, occurrence_seq;
     struct value value;  /* newest good value */

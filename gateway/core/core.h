@@ -21,6 +21,7 @@ struct core_alarm {
     uint64_t event_seq; /* of its newest event: its record is saved with that run, not before */
     enum { RECORD_SAVED, RECORD_CHANGED, RECORD_SAVING } record;
     bool changed; /* in core.changed */
+    bool active;  /* counted in alarms_active */
 };
 
 struct core_device {

@@ -204,7 +204,7 @@ struct effects {
 /* What health and the tests read; kept by core and uplinks. */
 struct engine_counters {
     uint64_t polls, polls_failed, readings, readings_bad;
-    uint64_t sealed[LANES_COUNT], lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
+    uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
     uint64_t alarms_active, alarm_transitions;
     int64_t poll_late_max_us;
     struct {

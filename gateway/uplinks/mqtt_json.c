@@ -354,6 +354,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     key_u64(payload, "poll_late_max_us", (uint64_t)counters->poll_late_max_us);
     key_u64(payload, "readings", counters->readings);
     key_u64(payload, "readings_bad", counters->readings_bad);
+    key_u64(payload, "alarms_active", counters->alarms_active);
     key_u64(payload, "alarm_transitions", counters->alarm_transitions);
     lanes_json(payload, "lost", counters->lost);
     lanes_json(payload, "evicted", counters->evicted);

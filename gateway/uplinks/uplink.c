@@ -11,7 +11,7 @@
  * What is sent next, as long as the window has room (uplink_send.c):
  *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
  *    6 meta     7 fire and 8 other events of the backlog               9 live readings       10 readings of the backlog
- * Readings leave WINDOW_RESERVED slots free, so an alarm always finds one; backlog in flight is capped, halved when its
+ * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one; backlog in flight is capped, halved when its
  * acknowledgements take longer than 250 ms and grown by one for each cap's worth of prompt ones.
  *
  * Guarantees: every SEND gets its slot back by exactly one ACKED; an entry's cursor moves only by an acknowledgement, or by a
@@ -71,7 +71,10 @@ void uplink_on_start(struct uplink *uplink, const struct now *now, uint64_t star
     prng_init(&uplink->prng, seed + uplink->index);
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         uplink->flows[i].lane = (enum lane)i;
-        uplink->flows[i].cursor = image->cursors[uplink->index][i];
+        const struct cursor *cursor = &image->cursors[uplink->index][i];
+        bool ahead = cursor->low >= image->next_seq || (cursor->ranges_count && cursor->ranges[cursor->ranges_count - 1].to >= image->next_seq);
+        /* A cursor past what was ever sealed belongs to another store's life: it must not pass over what comes now. */
+        uplink->flows[i].cursor = ahead ? (struct cursor){.low = image->next_seq - 1} : *cursor;
         uplink->cursor_due_us[i] = NOW_NEVER;
     }
     uplink->retry_at_us = now->mono_us; /* at once */
@@ -86,7 +89,7 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
     uplink->window = window > WINDOW_MAX ? WINDOW_MAX : window;
     uplink->backlog_cap = window > 4 ? window / 4 : 1;
     uplink->backlog_acks = 0;
-    uplink->told = false;
+    uplink->told = uplink->refusal_told = false;
     for (uint16_t i = 0; i < uplink->window; i++)
         uplink->free_slots[i] = i;
     uplink->status_due = true;
@@ -226,9 +229,12 @@ void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t inde
         take_back(uplink, &slot);
         return;
     }
-    if (result == ACK_REFUSED && !uplink->counters->uplinks[uplink->index].refused++)
+    uplink->counters->uplinks[uplink->index].refused += result == ACK_REFUSED;
+    if (result == ACK_REFUSED && !uplink->refusal_told) { /* once a connection; the counter tells how many */
+        uplink->refusal_told = true;
         trace_add(uplink->trace, now->mono_us, TRACE_ERROR, "uplink %s refuses a message: reason 0x%02x; check what this user may publish under %s/#",
                   name_of(uplink), (unsigned)code, uplink->json.topic_prefix);
+    }
     uplink->counters->uplinks[uplink->index].acked += result == ACK_OK;
     if (slot.kind == SLOT_BACKLOG)
         adapt_backlog(uplink, now->mono_us - slot.sent_us);

@@ -11,7 +11,7 @@
 #include "gateway/uplinks/mqtt_json.h"
 
 #define UPLINK_BACKOFF_MS 1000      /* first pause; doubles */
-#define UPLINK_BACKOFF_MAX_MS 60000 /* a broker that came back is found within a minute */
+#define UPLINK_BACKOFF_MAX_MS 60000 /* with the quarter more by chance, a broker that came back is found within 75 s */
 #define UPLINK_STEADY_US 30000000   /* up for this long: the next pause is the first again */
 #define UPLINK_CURSOR_US 1000000    /* a cursor is told to the store at most this often */
 #define UPLINK_HEALTH_US 60000000
@@ -59,7 +59,8 @@ struct uplink {
     int64_t retry_at_us, up_since_us, close_at_us;
     int64_t since_ms; /* the status topic's "since" */
     uint32_t failures;
-    bool told; /* the present reason for being down stands in the log */
+    bool told;         /* the present reason for being down stands in the log */
+    bool refusal_told; /* of this connection */
 
     struct uplink_slot slots[WINDOW_MAX];
     uint16_t free_slots[WINDOW_MAX];

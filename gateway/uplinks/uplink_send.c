@@ -184,8 +184,8 @@ static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *
 
 static bool pick(struct uplink *uplink, const struct now *now, struct effects *effects, struct message *message) {
     if (uplink->stopping)
-        return pick_live(uplink, LANE_FIRE, message) || pick_live(uplink, LANE_EVENT, message) || pick_live(uplink, LANE_READING, message) ||
-               pick_status(uplink, now, message);
+        return pick_live(uplink, LANE_FIRE, message) || pick_alarm(uplink, &uplink->fire_alarms, message) || pick_live(uplink, LANE_EVENT, message) ||
+               pick_alarm(uplink, &uplink->other_alarms, message) || pick_live(uplink, LANE_READING, message) || pick_status(uplink, now, message);
     return pick_status(uplink, now, message) || pick_live(uplink, LANE_FIRE, message) || pick_alarm(uplink, &uplink->fire_alarms, message) ||
            pick_live(uplink, LANE_EVENT, message) || pick_alarm(uplink, &uplink->other_alarms, message) || pick_meta(uplink, message) ||
            pick_health(uplink, now, message) || pick_backlog(uplink, LANE_FIRE, effects, message) ||

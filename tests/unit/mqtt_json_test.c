@@ -303,7 +303,7 @@ static void test_health(void **state) {
     assert_message(
         "yanhuo/v1/gw/health",
         "{\"at\":\"2026-11-23T12:00:00.123+08:00\",\"clock_trusted\":true,\"polls\":1,\"polls_failed\":0,\"poll_late_max_us\":42,\"readings\":0,"
-        "\"readings_bad\":0,\"alarm_transitions\":0,\"lost\":{\"fire\":0,\"event\":0,\"reading\":3},\"evicted\":{\"fire\":0,\"event\":0,\"reading\":"
+        "\"readings_bad\":0,\"alarms_active\":0,\"alarm_transitions\":0,\"lost\":{\"fire\":0,\"event\":0,\"reading\":3},\"evicted\":{\"fire\":0,\"event\":0,\"reading\":"
         "0},"
         "\"store_failures\":0,\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
         "password\",\"sent\":0,\"acked\":0,"
