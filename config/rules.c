@@ -98,6 +98,24 @@ static void check_presence(struct loader *loader) {
             source_warning(&loader->site, node_place(node), "the bus '%s' has no devices", loader->buses[i].name);
 }
 
+/* A device tells what its points are in one message, which has a largest size. The figures are the JSON around the texts. */
+static void check_descriptions(const struct loader *loader) {
+    for (uint16_t i = 0; i < loader->config->devices_count; i++) {
+        const struct device_spec *spec = &loader->devices[i].spec;
+        size_t size = 1024;
+        for (uint16_t p = 0; p < spec->points_count; p++) {
+            const struct point *point = &spec->points[p];
+            size += 160 + strlen(point->name) + strlen(point->unit) + (point->zh ? strlen(point->zh) : 0) + (point->en ? strlen(point->en) : 0);
+            for (unsigned k = 0; k < point->labels_count; k++)
+                size += 28 + strlen(point->labels[k].name);
+        }
+        if (size > PAYLOAD_SIZE)
+            source_error(&loader->site, node_place(loader->devices_more[i].node),
+                         "the points of '%s' take about %zu bytes to describe, %d at most; shorten names and labels, or poll fewer points", spec->name, size,
+                         PAYLOAD_SIZE);
+    }
+}
+
 static void check_line(const struct loader *loader, const struct node *node, const struct estimate_bus *line) {
     const char *name = node->key->text;
     double blocked_ms = (double)line->fire_blocked_us / 1000.0;
@@ -136,6 +154,8 @@ void load_rules(struct loader *loader) {
     check_speeds(loader);
     check_locations(loader);
     check_presence(loader);
-    if (loader->site.diagnostics->errors == loader->errors_before)
-        check_lines(loader);
+    if (loader->site.diagnostics->errors != loader->errors_before)
+        return;
+    check_descriptions(loader);
+    check_lines(loader);
 }
