@@ -87,8 +87,8 @@ static void s003_on_delay_frozen_by_blindness(void **state) {
     struct world *world = world_open("shed", 3);
     world_start(world);
     world_run_until(world, 10000);
-    world_set(world, "meter-1/current", "12"); /* seen at 10.645 */
-    world_run_until(world, 13000);             /* and at 11.645 and 12.645: 2 s of 5 s are over */
+    world_set(world, "meter-1/current", "12");     /* seen at 10.645 */
+    world_run_until(world, 13000);                 /* and at 11.645 and 12.645: 2 s of 5 s are over */
     world_fault(world, "meter-1", SICK_EXCEPTION); /* blind at 13.6 */
     world_run_until(world, 30000);
     world_fault(world, "meter-1", SICK_NONE); /* sees at 30.645, with 2 s left */

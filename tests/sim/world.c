@@ -56,7 +56,8 @@ void world_fail(const struct world *world, const char *format, ...) {
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     last_words(world);
-    fprintf(stderr, "%s\nonce more: YANHUO_SEED=%llu (or YANHUO_EVENT, in a crash test) before this program\n", text, (unsigned long long)world->seed);
+    fprintf(stderr, "%s\nonce more: YANHUO_SEED=%llu (or YANHUO_EVENT, in a crash test) before this program\n", text,
+            (unsigned long long)world->seed);
     fail_msg("%s (seed %llu, %lld ms)", text, (unsigned long long)world->seed, (long long)world_ms(world));
     abort();
 }
@@ -151,7 +152,8 @@ struct world *world_open(const char *plant, uint64_t seed) {
     for (unsigned i = 0; i < config->buses_count; i++)
         world->buses[i].plugged = true;
     for (unsigned i = 0; i < config->uplinks_count; i++)
-        world->brokers[i] = (struct model_broker){.reachable = true, .connect_us = 20 * MS, .receive_us = 5 * MS, .ack_us = 5 * MS, .receive_max = 65535};
+        world->brokers[i] =
+            (struct model_broker){.reachable = true, .connect_us = 20 * MS, .receive_us = 5 * MS, .ack_us = 5 * MS, .receive_max = 65535};
     signal(SIGABRT, on_abort);
     current = world;
     return world;

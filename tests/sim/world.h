@@ -53,7 +53,7 @@ void world_settle(struct world *world);
 
 /* ---- changes ---- */
 
-void world_set(struct world *world, const char *point, const char *value); /* "smoke-1/smoke", "alarm" */
+void world_set(struct world *world, const char *point, const char *value);     /* "smoke-1/smoke", "alarm" */
 bool world_try_set(struct world *world, const char *point, const char *value); /* false: the point cannot say this */
 void world_fault(struct world *world, const char *device, enum world_fault fault);
 void world_bus(struct world *world, const char *bus, bool plugged);

@@ -186,8 +186,9 @@ static void on_acked(struct world *world, const struct coming *coming) {
     broker->in_flight--;
     if (message->seq)
         ledger_acked(world, message, result);
-    world_event(world, &(struct event){.kind = EVENT_ACKED,
-                                       .acked = {.uplink = coming->index, .slot = coming->slot, .result = result, .code = result == ACK_OK ? 0 : REFUSED_CODE}});
+    world_event(world, &(struct event){
+                           .kind = EVENT_ACKED,
+                           .acked = {.uplink = coming->index, .slot = coming->slot, .result = result, .code = result == ACK_OK ? 0 : REFUSED_CODE}});
 }
 
 void broker_effect(struct world *world, const struct effect *effect) {

@@ -8,9 +8,9 @@
 #include "base/check.h"
 #include "tests/sim/world_state.h"
 
-#define SLOW_SHARE 60       /* per cent of its timeout that a slow device takes */
+#define SLOW_SHARE 60        /* per cent of its timeout that a slow device takes */
 #define DISCONNECTED_US 1000 /* to find that the port is not there */
-#define NETWORK_US 300      /* one way through a LAN */
+#define NETWORK_US 300       /* one way through a LAN */
 
 uint16_t world_device(struct world *world, const char *name) {
     uint16_t device;

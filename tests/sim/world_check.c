@@ -17,9 +17,9 @@
 #include "base/check.h"
 #include "tests/sim/world_state.h"
 
-#define SICK_US (30 * SECOND)   /* how long a device that was sick is granted to be found again */
-#define MISSES 3                /* unanswered requests until a device counts as dead */
-#define SLACK_US (400 * MS)     /* other transactions that were under way or due before */
+#define SICK_US (30 * SECOND) /* how long a device that was sick is granted to be found again */
+#define MISSES 3              /* unanswered requests until a device counts as dead */
+#define SLACK_US (400 * MS)   /* other transactions that were under way or due before */
 
 /* ---- 4: content ---- */
 
@@ -70,8 +70,8 @@ static void check_reading(struct world *world, uint16_t device, const char *obje
         (void)text_copy(value.text, sizeof(value.text), number);
     }
     if (!truth_known(world, world->config->devices[device].first_point + p, wall_ms, &value))
-        world_fail(world, "freshness: %s/%s = %s (%s) at %s is published, which the device did not say then", world->config->devices[device].spec.name,
-                   point, number, quality, time);
+        world_fail(world, "freshness: %s/%s = %s (%s) at %s is published, which the device did not say then",
+                   world->config->devices[device].spec.name, point, number, quality, time);
 }
 
 static void check_readings(struct world *world, const struct effect *effect) {
@@ -100,8 +100,8 @@ static void check_sent(struct world *world, uint16_t uplink, uint64_t transition
     }
     uint64_t room = (uint64_t)(broker->window - broker->in_flight);
     if (broker->noticed && !world->stopping && room > transitions && alarms < transitions)
-        world_fail(world, "waiting: %llu alarms changed and %llu are sent to %s in the same step, with room for %llu", (unsigned long long)transitions,
-                   (unsigned long long)alarms, world->config->uplinks[uplink].name, (unsigned long long)room);
+        world_fail(world, "waiting: %llu alarms changed and %llu are sent to %s in the same step, with room for %llu",
+                   (unsigned long long)transitions, (unsigned long long)alarms, world->config->uplinks[uplink].name, (unsigned long long)room);
 }
 
 void check_step(struct world *world, const struct event *event) {

@@ -60,8 +60,8 @@ static void check_passed(struct world *world, uint16_t uplink, uint64_t seq, con
     const struct ledger_entry *entry = ledger_at(world, seq);
     if (!entry->durable || entry->excused || accounted(entry, bit_of(world, uplink)) || !covers(cursor, seq))
         return;
-    world_fail(world, "conservation: the cursor of %s in lane %s passes entry %llu, which was never acknowledged", world->config->uplinks[uplink].name,
-               lane_name((enum lane)entry->lane), (unsigned long long)seq);
+    world_fail(world, "conservation: the cursor of %s in lane %s passes entry %llu, which was never acknowledged",
+               world->config->uplinks[uplink].name, lane_name((enum lane)entry->lane), (unsigned long long)seq);
 }
 
 void ledger_cursor(struct world *world, uint16_t uplink, enum lane lane, const struct cursor *cursor) {
@@ -143,8 +143,8 @@ bool ledger_settled(struct world *world, uint64_t through_seq, char *why, size_t
     }
     for (unsigned l = 0; l < LANES_COUNT; l++)
         if (world->evicted[l] > world->gaps_told[l]) {
-            snprintf(why, size, "lane %s: %llu entries were dropped for room, %llu told", lane_name((enum lane)l), (unsigned long long)world->evicted[l],
-                     (unsigned long long)world->gaps_told[l]);
+            snprintf(why, size, "lane %s: %llu entries were dropped for room, %llu told", lane_name((enum lane)l),
+                     (unsigned long long)world->evicted[l], (unsigned long long)world->gaps_told[l]);
             return false;
         }
     return true;
@@ -173,7 +173,8 @@ static void check_order(struct world *world, const struct message *message) {
     }
     if (message->seq <= world->orders[i].seq)
         world_fail(world, "order: %s receives entry %llu of %s first after %llu (%s)", world->config->uplinks[message->uplink].name,
-                   (unsigned long long)message->seq, message->topic, (unsigned long long)world->orders[i].seq, message->replayed ? "replayed" : "live");
+                   (unsigned long long)message->seq, message->topic, (unsigned long long)world->orders[i].seq,
+                   message->replayed ? "replayed" : "live");
     world->orders[i].seq = message->seq;
 }
 

@@ -131,7 +131,8 @@ void world_expect(struct world *world, const char *filter, const char *expected)
         size_t same = 0, begin = 0;
         for (; lines[same] && lines[same] == expected[same]; same++)
             begin = lines[same] == '\n' ? same + 1 : begin;
-        fprintf(stderr, "---- the lines with %s are ----\n%s---- expected from the first difference on ----\n%s----\n", filter, lines, expected + begin);
+        fprintf(stderr, "---- the lines with %s are ----\n%s---- expected from the first difference on ----\n%s----\n", filter, lines,
+                expected + begin);
     }
     free(lines);
     if (!equal)

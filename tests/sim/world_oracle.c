@@ -143,8 +143,11 @@ static void check_alarm(const struct world *world, uint16_t a) {
         active = !active;
         const struct signal_change *change = changes < signal->changes_count ? &signal->changes[changes] : NULL;
         if (!change || change->at_us != at_us || change->active != active)
-            world_fail(world, "alarms: %s/%s should have become %s at %.6f s; the engine %s at %.6f s", device, rule->name, active ? "active" : "inactive",
-                       (double)(at_us - WORLD_BEGIN_US) / 1e6, !change ? "did nothing" : change->active ? "made it active" : "made it inactive",
+            world_fail(world, "alarms: %s/%s should have become %s at %.6f s; the engine %s at %.6f s", device, rule->name,
+                       active ? "active" : "inactive", (double)(at_us - WORLD_BEGIN_US) / 1e6,
+                       !change          ? "did nothing"
+                       : change->active ? "made it active"
+                                        : "made it inactive",
                        change ? (double)(change->at_us - WORLD_BEGIN_US) / 1e6 : 0);
         changes++;
     }

@@ -9,22 +9,22 @@
 #include "gateway/simulator/plant.h"
 #include "tests/sim/world.h"
 
-#define WORLD_BEGIN_US (1000 * SECOND) /* not zero, so that a zero that means "unset" is told apart from the beginning */
+#define WORLD_BEGIN_US (1000 * SECOND)       /* not zero, so that a zero that means "unset" is told apart from the beginning */
 #define WORLD_WALL_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z at the beginning */
-#define HOP_US 100         /* between a line's thread and the loop */
-#define STEPS_AT_ONCE 5000 /* most steps at one instant: more is a busy loop */
-#define TICKS_AT_ONCE 300  /* most ticks of one machine at one instant */
+#define HOP_US 100                           /* between a line's thread and the loop */
+#define STEPS_AT_ONCE 5000                   /* most steps at one instant: more is a busy loop */
+#define TICKS_AT_ONCE 300                    /* most ticks of one machine at one instant */
 
 /* ---- what is to come ---- */
 
 enum coming_kind {
-    COMING_ASKED,    /* a device has the whole request */
-    COMING_ANSWER,   /* the answer's last byte, or the time-out */
-    COMING_POLLED,   /* from the line's thread to the loop */
+    COMING_ASKED,  /* a device has the whole request */
+    COMING_ANSWER, /* the answer's last byte, or the time-out */
+    COMING_POLLED, /* from the line's thread to the loop */
     COMING_WRITTEN,
-    COMING_COMMAND,  /* from the loop to the line's thread: a write or a release */
-    COMING_COMMIT,   /* the writer has finished a run */
-    COMING_CURSORS,  /* the writer wrote the cursors */
+    COMING_COMMAND, /* from the loop to the line's thread: a write or a release */
+    COMING_COMMIT,  /* the writer has finished a run */
+    COMING_CURSORS, /* the writer wrote the cursors */
     COMING_ROWS,
     COMING_LINK,     /* an attempt to connect ends */
     COMING_RECEIVED, /* a message is at the broker */
@@ -40,15 +40,15 @@ struct coming {
     uint32_t connection; /* RECEIVED, ACKED, DOWN, LINK */
     uint16_t index;      /* bus, lane or uplink */
     uint16_t slot;
-    void *data;          /* freed with it */
+    void *data; /* freed with it */
 };
 
 /* ---- models ---- */
 
 struct model_device {
     enum world_fault fault;
-    int64_t changed_us;   /* when the fault last changed */
-    bool dead;            /* as its poller said last */
+    int64_t changed_us;    /* when the fault last changed */
+    bool dead;             /* as its poller said last */
     int64_t dead_asked_us; /* last request while dead */
 };
 
@@ -132,10 +132,10 @@ struct model_broker {
 /* ---- the ledger: what the world knows of each entry, by seq ---- */
 
 struct ledger_entry {
-    uint64_t start; /* 0: not heard of */
-    bool stored;    /* lane and uplinks are known */
-    bool durable, gone; /* gone: dropped by the store for room */
-    bool excused;   /* not durable when the power was cut */
+    uint64_t start;           /* 0: not heard of */
+    bool stored;              /* lane and uplinks are known */
+    bool durable, gone;       /* gone: dropped by the store for room */
+    bool excused;             /* not durable when the power was cut */
     uint8_t lane, told_lanes; /* bit per lane: a gap event covers this seq */
     uint16_t uplinks, received, acked, refused;
 };

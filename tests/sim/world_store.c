@@ -96,8 +96,7 @@ static void save_alarms(struct world *world, const struct run *run) {
     for (unsigned i = 0; i < run->alarms_count; i++)
         for (unsigned a = 0; a < world->config->alarms_count; a++) {
             const struct config_alarm *rule = &world->config->alarms[a];
-            if (strcmp(rule->name, run->alarms[i].alarm) == 0 &&
-                strcmp(world->config->devices[rule->device].spec.name, run->alarms[i].device) == 0)
+            if (strcmp(rule->name, run->alarms[i].alarm) == 0 && strcmp(world->config->devices[rule->device].spec.name, run->alarms[i].device) == 0)
                 world->store.alarms[a] = run->alarms[i];
         }
 }
