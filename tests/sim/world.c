@@ -181,12 +181,12 @@ void world_start(struct world *world) {
     store_image(world, &world->process_arena, &image);
     ledger_restart(world, image.next_seq);
     oracle_begin(world);
+    for (uint32_t i = 0; i < world->config->points_count; i++)
+        world->points[i].good_us = world->now_us;
     trace_init(&world->trace);
     world->transitions_before = 0;
     world->engine = engine_create(world->config, &world->series, &world->process_arena, &world->trace);
     world_event(world, &(struct event){.kind = EVENT_START, .start = {.start = world->start, .seed = prng_next(&world->prng), .image = &image}});
-    for (uint32_t i = 0; i < world->config->points_count; i++)
-        world->points[i].good_us = world->now_us;
     for (uint16_t d = 0; d < world->config->devices_count; d++)
         world->devices[d].dead = false;
     for (uint16_t b = 0; b < world->config->buses_count; b++) {
@@ -316,7 +316,7 @@ void world_event(struct world *world, struct event *event) {
     log_trace(world, &world->trace);
     check_step(world, event);
     carry_out(world);
-    if (world->events % 16 == 0)
+    if (world->events % 16 == 0 && !world->stopping)
         check_age(world);
 }
 
