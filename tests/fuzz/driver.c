@@ -6,7 +6,7 @@
  *   fuzz_NAME FILE...  these inputs only
  *
  * The inputs are run by a child, and the one at work stands in memory that both share. However the child ends (a property, a
- * sanitizer, a signal, 20 seconds on one input), the parent writes that input to fuzz_NAME.input in its working folder, prints
+ * sanitizer, a signal, too many seconds on one input), the parent writes that input to fuzz_NAME.input in its working folder, prints
  * the command that runs it again, and fails. */
 #include <dirent.h>
 #include <errno.h>
@@ -24,11 +24,12 @@
 #define INPUT_SIZE 32768
 #define CORPUS_MAX 256
 #define PATH_SIZE 1024
-#define SECONDS_MAX 20 /* for one input */
+#define SECONDS_MAX 20 /* for one input, unless YANHUO_FUZZ_SECONDS says another number */
 
 struct shared {
     size_t size;
-    uint64_t run; /* 0: a file */
+    uint64_t run;     /* 0: a file */
+    unsigned seconds; /* for one input */
     bool finished;
     char file[PATH_SIZE];
     uint8_t bytes[INPUT_SIZE];
@@ -147,7 +148,7 @@ static void mutate(const struct corpus *corpus, uint64_t run, struct shared *sha
 static void run_one(const struct shared *shared) {
     uint8_t *copy = malloc(shared->size ? shared->size : 1);
     memcpy(copy, shared->bytes, shared->size);
-    alarm(SECONDS_MAX);
+    alarm(shared->seconds);
     (void)LLVMFuzzerTestOneInput(copy, shared->size);
     alarm(0);
     free(copy);
@@ -170,7 +171,7 @@ static void run_all(const struct corpus *corpus, uint64_t runs, struct shared *s
 static void tell_failure(const char *program, const struct shared *shared, int status) {
     char how[64], path[PATH_SIZE], folder[PATH_SIZE / 2] = ".";
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        snprintf(how, sizeof(how), "took more than %d s", SECONDS_MAX);
+        snprintf(how, sizeof(how), "took more than %u s", shared->seconds);
     else if (WIFSIGNALED(status))
         snprintf(how, sizeof(how), "ended by signal %d", WTERMSIG(status));
     else
@@ -192,40 +193,51 @@ static void tell_failure(const char *program, const struct shared *shared, int s
             shared->size, written ? "was written" : "COULD NOT BE WRITTEN", program, path);
 }
 
-int main(int argc, char **argv) {
-    static struct corpus corpus;
-    const char *wish = getenv("YANHUO_FUZZ");
-    uint64_t runs = argc > 1 ? 0 : FUZZ_RUNS;
-    if (argc == 1 && wish && !text_read_u64(wish, &runs)) {
-        fprintf(stderr, "YANHUO_FUZZ is '%s'; it must be a number of runs\n", wish);
-        return 2;
-    }
-    bool ok = argc > 1 || corpus_read(&corpus, FUZZ_CORPUS);
-    for (int i = 1; i < argc; i++)
-        ok = corpus_add(&corpus, argv[i]) && ok;
-    if (!ok)
-        return 2;
-    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) {
-        perror("mmap");
-        return 2;
-    }
+/* A number from the environment; false when it is none. */
+static bool wish(const char *name, uint64_t *number) {
+    const char *text = getenv(name);
+    if (!text || text_read_u64(text, number))
+        return true;
+    fprintf(stderr, "%s is '%s'; it must be a number\n", name, text);
+    return false;
+}
+
+/* In a child, so that its end is seen however it comes. */
+static int run_in_child(const struct corpus *corpus, uint64_t runs, struct shared *shared) {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        run_all(&corpus, runs, shared);
-        corpus_done(&corpus);
-        return 0;
+        run_all(corpus, runs, shared);
+        exit(0);
     }
     if (child < 0 || waitpid(child, &status, 0) != child) {
         perror("fork");
-        return 2;
+        exit(2);
     }
-    if (status == 0)
-        printf("fuzz_%s: %zu files and %llu mutations\n", FUZZ_NAME, corpus.count, (unsigned long long)runs);
-    else
-        tell_failure(argv[0], shared, status);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    static struct corpus corpus;
+    uint64_t runs = FUZZ_RUNS, seconds = SECONDS_MAX;
+    bool ok = wish("YANHUO_FUZZ", &runs) && wish("YANHUO_FUZZ_SECONDS", &seconds);
+    if (argc == 1)
+        ok = corpus_read(&corpus, FUZZ_CORPUS) && ok;
+    for (int i = 1; i < argc; i++)
+        ok = corpus_add(&corpus, argv[i]) && ok;
+    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int rc = 2;
+    if (ok && shared != MAP_FAILED) {
+        runs = argc > 1 ? 0 : runs;
+        shared->seconds = (unsigned)seconds;
+        int status = run_in_child(&corpus, runs, shared);
+        rc = status == 0 ? 0 : 1;
+        if (status == 0)
+            printf("fuzz_%s: %zu files and %llu mutations\n", FUZZ_NAME, corpus.count, (unsigned long long)runs);
+        else
+            tell_failure(argv[0], shared, status);
+    }
     corpus_done(&corpus);
-    return status == 0 ? 0 : 1;
+    return rc;
 }

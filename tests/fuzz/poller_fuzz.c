@@ -118,7 +118,7 @@ static void step(struct scene *scene, struct poller_event *event) {
     if (event->kind == POLLER_ANSWERED) {
         scene->under_way = false;
         if (!effects.has_polled && !effects.has_written)
-            PROPERTY(echoed(scene) && effects.has_request);
+            PROPERTY(echoed(scene)); /* the read behind it may wait its turn */
     }
     if (effects.has_polled)
         check_polled(scene, &effects.polled);
