@@ -204,6 +204,8 @@ static uint32_t cheapest_job(const struct poller *poller, const struct poller_de
 static void put_back(struct poller *poller, const struct schedule_choice *choice, int64_t now_us, int64_t at_us) {
     struct poller_job *job = &poller->jobs[poller->job];
     struct poller_device *device = &poller->devices[job->device];
+    if (choice->extra)
+        return; /* there will be others */
     if (choice->probe) {
         schedule_probe(&poller->schedule, choice->item, at_us, poller->schedule.probe_costs_us[choice->item]);
         return;
@@ -217,6 +219,7 @@ static void put_back(struct poller *poller, const struct schedule_choice *choice
 /* Sends what was chosen, or the setup write that it needs. False: it was put back. */
 static bool send_chosen(struct poller *poller, int64_t now_us, const struct schedule_choice *choice, struct poller_effects *ret_effects) {
     poller->probe = choice->probe;
+    poller->extra = false;
     poller->job = choice->probe ? cheapest_job(poller, &poller->devices[choice->item]) : choice->item;
     struct poller_job *job = &poller->jobs[poller->job];
     const struct plan_request *request = job->request;
@@ -241,6 +244,8 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     }
     poller->release_us = job->waits_since_us != 0 && !choice->probe ? job->waits_since_us : choice->release_us;
     job->waits_since_us = 0;
+    poller->extra = choice->extra;
+    poller->counters.extras += choice->extra;
     send_request(poller, now_us, UNDER_WAY_READ, device->spec, response_timeout_us(&job->response, device->state.misses), ret_effects);
     return true;
 }

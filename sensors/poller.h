@@ -55,6 +55,7 @@ struct polled {
     uint8_t exception;              /* non-zero: answered with this Modbus exception */
     enum device_state device_state; /* after this answer */
     bool holds;                     /* the line waits for RELEASE */
+    bool extra;                     /* read in spare line time beside the period: for alarms and changes, not for the record */
     struct now now;                 /* when the reply's last byte was read: the time of every reading in here */
     int64_t took_us;                /* request handed to the bus -> now */
     int64_t late_us;                /* how long after its release time the request was handed to the bus */
@@ -99,7 +100,7 @@ void poller_check(const struct poller *poller);
 
 /* Counters for health; safe to read only from the poller's own thread. */
 struct poller_counters {
-    uint64_t requests, answers, timeouts, corrupt, exceptions, writes, skipped_releases;
+    uint64_t requests, answers, timeouts, corrupt, exceptions, writes, extras, skipped_releases;
     int64_t busy_us;
     uint16_t devices_online, devices_dead;
 };

@@ -217,6 +217,7 @@ static void fill_polled(struct poller *poller, const struct poller_device *devic
     polled->exception = outcome->exception;
     polled->device_state = device->state.state;
     polled->holds = false;
+    polled->extra = poller->extra;
     polled->now = answer->now;
     polled->took_us = took_us;
     polled->late_us = poller->sent_us - poller->release_us;
@@ -244,6 +245,16 @@ static void end_setup(struct poller *poller, struct poller_device *device, int64
     }
 }
 
+/* A fire request that was answered may be asked again in spare line time: not while the unit's late answers are waited for, and
+ * only where the line has time for the worst of it. */
+static void offer_spare(struct poller *poller, const struct poller_device *device, int64_t now_us) {
+    const struct poller_job *job = &poller->jobs[poller->job];
+    if (late_is_open(&device->late, now_us))
+        return;
+    int64_t cost_us = plan_cost_us(job->request, &poller->line, response_timeout_us(&job->response, 0));
+    schedule_spare(&poller->schedule, poller->job, now_us + SCHEDULE_SPARE_PAUSE_US, cost_us + (job->request->feeds_action ? POLLER_HOLD_US : 0));
+}
+
 static void end_read(struct poller *poller, struct poller_device *device, int64_t now_us, const struct bus_answer *answer,
                      const struct outcome *outcome, struct poller_effects *ret_effects) {
     const struct poller_job *job = &poller->jobs[poller->job];
@@ -259,6 +270,8 @@ static void end_read(struct poller *poller, struct poller_device *device, int64_
     }
     if ((outcome->exception == EXCEPTION_ADDRESS || outcome->exception == EXCEPTION_VALUE) && !outcome->doubtful && job->split_count > 0)
         split(poller, device, now_us);
+    else if (outcome->good && job->request->fire && poller->line.baud != 0)
+        offer_spare(poller, device, now_us);
 }
 
 static void fill_written(struct poller *poller, const struct bus_answer *answer, const struct outcome *outcome, struct poller_effects *ret_effects) {

@@ -51,7 +51,7 @@ struct poller {
     unsigned writes_first, writes_count;
     /* The request under way. For a setup write, `job` is the read that it makes possible. */
     enum under_way under_way;
-    bool probe;
+    bool probe, extra;
     uint32_t job;
     struct write_command write;
     uint16_t write_device; /* index in poller->devices */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy is in schedule.h. Three heaps: fire jobs and lower jobs by release, dead devices by the time of their probe.
- * A decision looks at the first of each, and at a few more lower jobs when the first does not fit.
+/* The policy is in schedule.h. Heaps: fire jobs and lower jobs by release, dead devices by the time of their probe, fire jobs
+ * that may have an extra. A decision looks at the first of each, and at a few more when the first does not fit.
  *
  * Invariants (schedule_check):
  *  1. A job is in the heap of its rank exactly when it is released, at its release; never in the other.
- *  2. The credit is never above SCHEDULE_PROBE_CREDIT_US. */
+ *  2. Only a fire job that is released may have an extra, on a line.
+ *  3. The credit is never above SCHEDULE_PROBE_CREDIT_US. */
 #include "sensors/schedule.h"
 
 #include "base/check.h"
@@ -15,6 +16,7 @@ void schedule_init(struct schedule *schedule, uint32_t jobs_count, uint32_t devi
     heap_init(&schedule->fire, jobs_count, arena);
     heap_init(&schedule->lower, jobs_count, arena);
     heap_init(&schedule->probes, devices_count, arena);
+    heap_init(&schedule->spares, line ? jobs_count : 0, arena);
     schedule->jobs = arena_take(arena, jobs_count ? jobs_count : 1, sizeof(*schedule->jobs));
     schedule->probe_costs_us = arena_take(arena, devices_count ? devices_count : 1, sizeof(*schedule->probe_costs_us));
     for (uint32_t i = 0; i < jobs_count; i++)
@@ -40,8 +42,20 @@ void schedule_begin(struct schedule *schedule, uint32_t job, int64_t base_us) {
     schedule_release(schedule, job, base_us);
 }
 
+static void spare_end(struct schedule *schedule, uint32_t job) {
+    if (schedule->line)
+        heap_set(&schedule->spares, job, NOW_NEVER);
+}
+
 void schedule_remove(struct schedule *schedule, uint32_t job) {
     schedule_release(schedule, job, NOW_NEVER);
+    spare_end(schedule, job);
+}
+
+void schedule_spare(struct schedule *schedule, uint32_t job, int64_t from_us, int64_t cost_us) {
+    CHECK(schedule->line && schedule->jobs[job].fire && schedule->jobs[job].release_us != NOW_NEVER);
+    schedule->jobs[job].spare_us = cost_us;
+    heap_set(&schedule->spares, job, from_us);
 }
 
 void schedule_probe(struct schedule *schedule, uint32_t device, int64_t at_us, int64_t cost_us) {
@@ -78,6 +92,7 @@ static void choose_job(struct schedule *schedule, uint32_t item, int64_t now_us,
     int64_t passed = releases_until(job, now_us);
     schedule->skipped_releases += (uint64_t)(passed - releases_until(job, job->release_us));
     schedule_release(schedule, item, job->base_us + passed * job->period_us);
+    spare_end(schedule, item);
 }
 
 static void choose_probe(struct schedule *schedule, uint32_t device, struct schedule_choice *ret_choice) {
@@ -176,6 +191,31 @@ static bool take_lower(struct schedule *schedule, int64_t now_us, struct schedul
     return found;
 }
 
+/* Nothing is due before schedule->wake_us: is there a fire job for which that is long enough? */
+static bool take_spare(struct schedule *schedule, int64_t now_us, struct schedule_choice *ret_choice) {
+    uint32_t aside[SCHEDULE_FIT_TRIES], count = 0, item;
+    int64_t asides_us[SCHEDULE_FIT_TRIES], due_us = schedule->wake_us;
+    bool found = false;
+    if (!schedule->line || heap_first_us(&schedule->lower) <= now_us) /* lower jobs that do not fit wait: any that does comes first */
+        return false;
+    while (count < SCHEDULE_FIT_TRIES && !found && heap_first_us(&schedule->spares) <= now_us) {
+        int64_t from_us = heap_first_us(&schedule->spares);
+        CHECK(heap_take_due(&schedule->spares, now_us, &item));
+        found = due_us == NOW_NEVER || now_us + schedule->jobs[item].spare_us <= due_us;
+        if (!found) {
+            asides_us[count] = from_us;
+            aside[count++] = item;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        heap_set(&schedule->spares, aside[i], asides_us[i]);
+    if (found)
+        *ret_choice = (struct schedule_choice){.extra = true, .item = item, .release_us = now_us};
+    else if (heap_first_us(&schedule->spares) > now_us)
+        wake_at(schedule, now_us, heap_first_us(&schedule->spares));
+    return found;
+}
+
 bool schedule_take(struct schedule *schedule, int64_t now_us, struct schedule_choice *ret_choice) {
     uint32_t item;
     schedule->wake_us = NOW_NEVER;
@@ -187,19 +227,24 @@ bool schedule_take(struct schedule *schedule, int64_t now_us, struct schedule_ch
     }
     wake_at(schedule, now_us, heap_first_us(&schedule->fire));
     /* Whichever is due first; the other when that one cannot go now. */
-    if (heap_first_us(&schedule->probes) < heap_first_us(&schedule->lower))
-        return take_probe(schedule, now_us, ret_choice) || take_lower(schedule, now_us, ret_choice);
-    return take_lower(schedule, now_us, ret_choice) || take_probe(schedule, now_us, ret_choice);
+    bool probe_first = heap_first_us(&schedule->probes) < heap_first_us(&schedule->lower);
+    if (probe_first && take_probe(schedule, now_us, ret_choice))
+        return true;
+    if (take_lower(schedule, now_us, ret_choice) || (!probe_first && take_probe(schedule, now_us, ret_choice)))
+        return true;
+    return take_spare(schedule, now_us, ret_choice);
 }
 
 void schedule_check(const struct schedule *schedule) {
     heap_check(&schedule->fire);
     heap_check(&schedule->lower);
     heap_check(&schedule->probes);
+    heap_check(&schedule->spares);
     CHECK(schedule->credit_us <= SCHEDULE_PROBE_CREDIT_US);
     for (uint32_t i = 0; i < schedule->lower.items_count; i++) {
         const struct schedule_job *job = &schedule->jobs[i];
         CHECK(heap_at_us(&schedule->fire, i) == (job->fire ? job->release_us : NOW_NEVER));
         CHECK(heap_at_us(&schedule->lower, i) == (job->fire ? NOW_NEVER : job->release_us));
+        CHECK(!schedule->line || heap_at_us(&schedule->spares, i) == NOW_NEVER || (job->fire && job->release_us != NOW_NEVER));
     }
 }

@@ -12,7 +12,10 @@
  *     next few are tried. A network connection has no line time, so that everything fits there.
  *  4. Probes live on a budget of 5 % of the time, with some credit saved up, as long as any device on the bus is alive.
  *  5. Age rule: nothing starves. A lower job or a probe that is 10 s late goes next, whatever the fit, the budget and the
- *     fire jobs say; but only one such in a second, so that an overloaded line still mostly does fire jobs. */
+ *     fire jobs say; but only one such in a second, so that an overloaded line still mostly does fire jobs.
+ *  6. Spare line time goes to extra rounds of fire jobs: when nothing is due, the one not asked for longest goes once more, if
+ *     it ends before anything becomes due even when its device falls silent at that moment. An extra is no release: it takes
+ *     none away and skips none. Which jobs may have one, and from when on, is told by schedule_spare after each good answer. */
 #ifndef YANHUO_SCHEDULE_H
 #define YANHUO_SCHEDULE_H
 
@@ -22,18 +25,21 @@
 #define SCHEDULE_AGE_US 10000000
 #define SCHEDULE_AGE_PAUSE_US 1000000    /* between two that go by age */
 #define SCHEDULE_PROBE_SHARE 20          /* 1 / 20 = 5 % */
+#define SCHEDULE_SPARE_PAUSE_US 200000   /* between an answer and an extra: five looks a second are more than a detector has new to say */
 #define SCHEDULE_PROBE_CREDIT_US 1000000 /* most that is saved up: two probes of 500 ms in a row */
 
 struct schedule_job {
     int64_t base_us, period_us;
     int64_t release_us; /* in a heap exactly when this is not NOW_NEVER */
     int64_t cost_us;    /* line time of a good transaction, for the fit check */
+    int64_t spare_us;   /* the most line time it can take, for an extra */
     bool fire;
 };
 
 struct schedule {
     struct heap fire, lower; /* of jobs, by release */
     struct heap probes;      /* of devices, by time due */
+    struct heap spares;      /* of fire jobs that may have an extra, by the time from which on */
     struct schedule_job *jobs;
     int64_t *probe_costs_us; /* line time of a probe that is not answered */
     bool line;               /* fit check or not */
@@ -45,9 +51,9 @@ struct schedule {
 };
 
 struct schedule_choice {
-    bool probe;
+    bool probe, extra;
     uint32_t item;      /* job, or device to probe */
-    int64_t release_us; /* when it was due */
+    int64_t release_us; /* when it was due; now for an extra */
 };
 
 void schedule_init(struct schedule *schedule, uint32_t jobs_count, uint32_t devices_count, bool line, struct arena *arena);
@@ -61,6 +67,8 @@ void schedule_release(struct schedule *schedule, uint32_t job, int64_t at_us);
 void schedule_resume(struct schedule *schedule, uint32_t job, int64_t now_us);
 /* The job is not released any more until schedule_release. */
 void schedule_remove(struct schedule *schedule, uint32_t job);
+/* From when on a fire job may be done beside its releases, and the most line time that takes. Taking or removing it ends that. */
+void schedule_spare(struct schedule *schedule, uint32_t job, int64_t from_us, int64_t cost_us);
 /* When a device is to be probed next; NOW_NEVER for not at all. */
 void schedule_probe(struct schedule *schedule, uint32_t device, int64_t at_us, int64_t cost_us);
 /* A probe took this much of the line. */

@@ -153,7 +153,8 @@ static void alarm_changed(struct core *core, const struct now *now, uint16_t ind
             action_on_alarm(&core->actions[i], cause == CAUSE_CONDITION, slot->alarm.state == ALARM_NORMAL); /* taking it writes nothing */
 }
 
-static void judge_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading) {
+/* `extra`: read beside the point's period. An alarm that wants several readings in agreement means those of the period. */
+static void judge_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading, bool extra) {
     uint32_t point = core->config->devices[device].first_point + reading->point;
     core->point_quality[point] = reading->quality;
     core->counters->readings++;
@@ -161,6 +162,8 @@ static void judge_reading(struct core *core, const struct now *now, uint16_t dev
     for (uint32_t i = core->point_alarms_first[point]; i < core->point_alarms_first[point + 1]; i++) {
         uint16_t index = core->point_alarms[i];
         enum alarm_cause cause;
+        if (extra && core->alarms[index].alarm.rule->of_m > 1)
+            continue;
         if (reading->quality != QUALITY_GOOD)
             alarm_on_blind(&core->alarms[index].alarm, now);
         else if (alarm_on_value(&core->alarms[index].alarm, now, &reading->value, &cause))
@@ -196,10 +199,17 @@ static unsigned blind_readings(const struct core *core, const struct polled *pol
     return count;
 }
 
-static void take_readings(struct core *core, const struct now *now, uint16_t device, const struct reading *readings, unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        judge_reading(core, now, device, &readings[i]);
-    publisher_on_readings(&core->publisher, now, device, readings, count);
+/* An extra round is looked at and not recorded, unless it brings news: an alarm's state or a value's quality changed. */
+static void take_readings(struct core *core, const struct now *now, uint16_t device, const struct reading *readings, unsigned count, bool extra) {
+    uint32_t first_point = core->config->devices[device].first_point;
+    uint64_t transitions = core->counters->alarm_transitions;
+    bool news = !extra;
+    for (unsigned i = 0; i < count; i++) {
+        news = news || core->point_quality[first_point + readings[i].point] != readings[i].quality;
+        judge_reading(core, now, device, &readings[i], extra);
+    }
+    if (news || core->counters->alarm_transitions != transitions)
+        publisher_on_readings(&core->publisher, now, device, readings, count);
 }
 
 void core_on_polled(struct core *core, const struct polled *polled) {
@@ -216,10 +226,10 @@ void core_on_polled(struct core *core, const struct polled *polled) {
         unsigned next = 0;
         while (next < core->config->devices[polled->device].spec.points_count) {
             unsigned count = blind_readings(core, polled, next, readings, &next);
-            take_readings(core, now, polled->device, readings, count);
+            take_readings(core, now, polled->device, readings, count, false);
         }
     } else if (device->state != DEVICE_DEAD) {
-        take_readings(core, now, polled->device, polled->readings, polled->count);
+        take_readings(core, now, polled->device, polled->readings, polled->count, polled->extra);
     }
     for (unsigned i = 0; was_dead && device->state == DEVICE_ONLINE && i < core->config->actions_count; i++)
         if (core->config->actions[i].device == polled->device)

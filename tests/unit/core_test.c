@@ -176,12 +176,46 @@ static void test_records_find_their_alarms(void **state) {
     world_end(world);
 }
 
+static uint64_t poll_extra(struct world *world, int64_t ms, uint16_t device, double value, enum quality quality) {
+    struct polled polled = {.device = device, .status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .extra = true, .now = site_now(ms), .count = 1};
+    polled.readings[0] = (struct reading){.point = 0, .quality = (uint8_t)quality, .value = {.kind = VALUE_NUMBER, .number = value}};
+    uint64_t seq = world->core.journal.next_seq;
+    core_on_polled(&world->core, &polled);
+    return world->core.journal.next_seq - seq;
+}
+
+static struct site *with_agreement(struct site *site) {
+    site->alarms[1].of_n = 2;
+    site->alarms[1].of_m = 3;
+    return site;
+}
+
+/* What is read in spare line time is published only when it brings news, but raises alarms at once. */
+static void test_extra_rounds_are_only_news(void **state) {
+    (void)state;
+    struct world *world = begin(with_agreement);
+    poll(world, 1000, 0, 5);
+    assert_int_equal(poll_extra(world, 1200, 0, 6, QUALITY_GOOD), 0);
+    assert_int_equal(poll_extra(world, 1400, 0, 7, QUALITY_BAD), 1); /* the reading */
+    assert_int_equal(poll_extra(world, 1600, 0, 7, QUALITY_BAD), 0);
+    assert_int_equal(poll_extra(world, 1800, 0, 7, QUALITY_GOOD), 1);
+    assert_int_equal(poll_extra(world, 1900, 0, 11, QUALITY_GOOD), 2); /* the alarm and the reading */
+    assert_int_equal(world->core.alarms[0].alarm.state, ALARM_UNACKNOWLEDGED);
+    poll(world, 2000, 1, 5);
+    for (int i = 0; i < 5; i++) /* two of three readings of the period */
+        assert_int_equal(poll_extra(world, 2100 + i, 1, 11, QUALITY_GOOD), 0);
+    assert_int_equal(world->core.alarms[1].alarm.state, ALARM_NORMAL);
+    poll(world, 3000, 1, 11);
+    poll(world, 4000, 1, 11);
+    assert_int_equal(world->core.alarms[1].alarm.state, ALARM_UNACKNOWLEDGED);
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_acknowledging_writes_nothing),
-        cmocka_unit_test(test_evictions_are_told_lane_by_lane),
-        cmocka_unit_test(test_clock_set_right_after_the_start),
-        cmocka_unit_test(test_records_find_their_alarms),
+        cmocka_unit_test(test_acknowledging_writes_nothing),    cmocka_unit_test(test_evictions_are_told_lane_by_lane),
+        cmocka_unit_test(test_clock_set_right_after_the_start), cmocka_unit_test(test_records_find_their_alarms),
+        cmocka_unit_test(test_extra_rounds_are_only_news),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

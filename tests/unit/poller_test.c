@@ -42,7 +42,7 @@ static void first_values_and_names(void **state) {
 }
 
 static int64_t releases_us[RIG_DEVICES_MAX], worst_late_us[RIG_DEVICES_MAX];
-static unsigned polls_of[RIG_DEVICES_MAX];
+static unsigned polls_of[RIG_DEVICES_MAX], extras_of[RIG_DEVICES_MAX];
 
 static void watch_lateness(struct rig *it, const struct poller_effects *effects) {
     (void)it;
@@ -50,6 +50,11 @@ static void watch_lateness(struct rig *it, const struct poller_effects *effects)
         return;
     const struct polled *polled = &effects->polled;
     uint16_t d = polled->device;
+    if (polled->extra) {
+        assert_int_equal(polled->late_us, 0);
+        extras_of[d]++;
+        return;
+    }
     releases_us[d] = polled->now.mono_us - polled->took_us - polled->late_us;
     polls_of[d]++;
     if (polled->late_us > worst_late_us[d])
@@ -59,6 +64,7 @@ static void watch_lateness(struct rig *it, const struct poller_effects *effects)
 static void watch_from_here(void) {
     memset(worst_late_us, 0, sizeof(worst_late_us));
     memset(polls_of, 0, sizeof(polls_of));
+    memset(extras_of, 0, sizeof(extras_of));
     rig.watch = watch_lateness;
 }
 
@@ -148,6 +154,37 @@ static void a_dead_neighbour(void **state) {
     rig_run(&rig, rig.now_us + SECOND);
     assert_in_range(polls_of[3], 2, 3); /* the other request at once */
     assert_non_null(strstr(rig.story, "device d3 back after=4"));
+    rig_done(&rig);
+}
+
+/* Spare line time goes to the fire points and delays nobody, not even when a fire device falls silent in the midst of it. */
+static void spare_rounds(void **state) {
+    (void)state;
+    rig_init(&rig, BUS_SERIAL, 4);
+    rig.points[0][0].class = rig.points[1][0].class = CLASS_FIRE;
+    rig.points[1][0].feeds_action = true;
+    rig.hold_releases = true;
+    rig_begin(&rig, 4);
+    watch_from_here();
+    rig_run(&rig, START + 100 * SECOND);
+    for (uint16_t d = 0; d < 4; d++) {
+        assert_in_range(polls_of[d], 99, 101); /* the period is kept by those that are not extra */
+        assert_in_range(extras_of[d], d < 2 ? 280 : 0, d < 2 ? 400 : 0);
+        assert_true(worst_late_us[d] <= (d == 1 ? 25 * MS : 0));
+    }
+    assert_int_equal(poller_counters(rig.poller)->extras, extras_of[0] + extras_of[1]);
+    for (int i = 0; i < 40; i++) {
+        rig.slaves[0].silent = !rig.slaves[0].silent;
+        rig_run(&rig, rig.now_us + 1234 * MS + i * 17 * MS);
+        worst_late_us[0] = worst_late_us[1] = 0;
+    }
+    assert_true(worst_late_us[2] == 0 && worst_late_us[3] == 0);
+    rig.slaves[0].silent = true;
+    rig_run(&rig, rig.now_us + 5 * SECOND);
+    watch_from_here();
+    rig_run(&rig, rig.now_us + 100 * SECOND);
+    assert_int_equal(extras_of[0], 0); /* a dead one gets probes only */
+    assert_in_range(extras_of[1], 250, 450);
     rig_done(&rig);
 }
 
@@ -286,6 +323,7 @@ int main(void) {
         cmocka_unit_test(a_start_is_no_burst),
         cmocka_unit_test(overload_skips_and_counts),
         cmocka_unit_test(a_dead_neighbour),
+        cmocka_unit_test(spare_rounds),
         cmocka_unit_test(a_probe_is_the_cheapest_request_and_only_one),
         cmocka_unit_test(holding_the_line),
         cmocka_unit_test(a_refused_merged_read_is_split_for_ever),

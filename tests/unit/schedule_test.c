@@ -129,6 +129,69 @@ static void lower_jobs_fit_before_the_next_fire_release(void **state) {
     assert_takes(&network, 999 * MS, 1, 0);
 }
 
+static void assert_takes_extra(struct schedule *schedule, int64_t now_us, uint32_t item) {
+    struct schedule_choice choice;
+    assert_true(schedule_take(schedule, now_us, &choice));
+    schedule_check(schedule);
+    assert_true(choice.extra && !choice.probe && choice.release_us == now_us);
+    assert_int_equal(choice.item, item);
+}
+
+static void spare_time_goes_to_fire(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(4, 1, true);
+    add(&schedule, 0, true, SECOND, 30 * MS, 0);
+    add(&schedule, 1, true, SECOND, 30 * MS, 0);
+    add(&schedule, 2, false, 5 * SECOND, 20 * MS, 500 * MS);
+    add(&schedule, 3, false, 5 * SECOND, 950 * MS, 4 * SECOND + 500 * MS);
+    assert_takes(&schedule, 0, 0, 0);
+    schedule_spare(&schedule, 0, 230 * MS, 100 * MS);
+    assert_takes(&schedule, 30 * MS, 1, 0);
+    schedule_spare(&schedule, 1, 260 * MS, 60 * MS);
+    assert_waits(&schedule, 60 * MS, 230 * MS);
+    assert_takes_extra(&schedule, 230 * MS, 0);
+    schedule_spare(&schedule, 0, 460 * MS, 100 * MS);
+    assert_takes_extra(&schedule, 260 * MS, 1);  /* told nothing more: it has no other */
+    assert_waits(&schedule, 460 * MS, 500 * MS); /* 100 ms might be too much: rather idle */
+    assert_waits(&schedule, 470 * MS, 500 * MS);
+    assert_takes(&schedule, 500 * MS, 2, 500 * MS);
+    assert_takes_extra(&schedule, 900 * MS, 0); /* ends just when the next is due */
+    schedule_spare(&schedule, 0, 901 * MS, 100 * MS);
+    assert_waits(&schedule, 901 * MS, SECOND);
+    schedule_spare(&schedule, 1, 901 * MS, 60 * MS);
+    assert_takes_extra(&schedule, 920 * MS, 1); /* the other is shorter */
+    assert_takes(&schedule, SECOND, 0, SECOND);
+    assert_takes(&schedule, 1030 * MS, 1, SECOND);
+    assert_int_equal(schedule.skipped_releases, 0); /* extras are no releases */
+    assert_waits(&schedule, 1060 * MS, 2 * SECOND); /* both were taken: nothing to spare for */
+    schedule_probe(&schedule, 0, 1400 * MS, 20 * MS);
+    schedule_spare(&schedule, 0, 1060 * MS, 100 * MS);
+    assert_takes_extra(&schedule, 1100 * MS, 0);
+    schedule_spare(&schedule, 0, 1301 * MS, 100 * MS);
+    assert_waits(&schedule, 1301 * MS, 1400 * MS); /* a probe is not put off either */
+    schedule_remove(&schedule, 0);
+    schedule_check(&schedule);
+    struct schedule network = schedule_of(1, 0, false); /* has no line time to spare */
+    add(&network, 0, true, SECOND, 0, 0);
+    assert_takes(&network, 0, 0, 0);
+    assert_waits(&network, 0, SECOND);
+}
+
+/* A lower job that does not fit before the fire jobs does not keep the line from being used, but nor is it put off by extras. */
+static void no_extra_while_something_waits(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(2, 0, true);
+    add(&schedule, 0, true, SECOND, 30 * MS, 0);
+    add(&schedule, 1, false, 5 * SECOND, 500 * MS, 600 * MS);
+    assert_takes(&schedule, 0, 0, 0);
+    schedule_spare(&schedule, 0, 200 * MS, 50 * MS);
+    assert_takes_extra(&schedule, 550 * MS, 0);
+    schedule_spare(&schedule, 0, 600 * MS, 50 * MS);
+    assert_waits(&schedule, 600 * MS, SECOND);
+    assert_takes(&schedule, SECOND, 0, SECOND);
+    assert_takes(&schedule, 1030 * MS, 1, 600 * MS);
+}
+
 /* More lower jobs are due than are tried, and none fits: the schedule sleeps until the fire job, it does not spin. */
 static void many_that_do_not_fit(void **state) {
     (void)state;
@@ -274,6 +337,8 @@ int main(void) {
         cmocka_unit_test(missed_releases_are_skipped_and_counted),
         cmocka_unit_test(fire_goes_first_and_the_earliest_within_a_rank),
         cmocka_unit_test(lower_jobs_fit_before_the_next_fire_release),
+        cmocka_unit_test(spare_time_goes_to_fire),
+        cmocka_unit_test(no_extra_while_something_waits),
         cmocka_unit_test(many_that_do_not_fit),
         cmocka_unit_test(nothing_starves),
         cmocka_unit_test(probes_keep_their_budget),
