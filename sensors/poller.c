@@ -15,6 +15,7 @@
 #include "sensors/poller_state.h"
 
 #define SPREAD_MAX_US 10000000 /* the first releases are spread over a period, but a value is not awaited longer than this */
+#define INSTANTS 20            /* of a period, at which endpoints are asked: a few together cost the processor one waking, not many */
 
 static int64_t phase_us(const struct poller *poller, const struct poller_job *job) {
     /* On a line the fire points are asked in one batch, which leaves the longest pause for the rest (fit check); a line does
@@ -24,6 +25,14 @@ static int64_t phase_us(const struct poller *poller, const struct poller_job *jo
     uint64_t span_us = (uint64_t)job->request->every_ms * 1000;
     uint32_t turn = poller->devices[job->device].spec->device * UINT32_C(0x9E3779B9);
     return (int64_t)((span_us < SPREAD_MAX_US ? span_us : SPREAD_MAX_US) * turn >> 32);
+}
+
+/* Endpoints have pollers of their own, started at different times: they meet at whole multiples on the clock they share. */
+static int64_t base_us(const struct poller *poller, const struct poller_job *job, int64_t now_us) {
+    int64_t at_us = now_us + phase_us(poller, job), step_us = job->request->every_ms / INSTANTS * INT64_C(1000);
+    if (poller->line.baud != 0 || step_us == 0)
+        return at_us;
+    return (at_us + step_us - 1) / step_us * step_us;
 }
 
 static void add_jobs(struct poller *poller, uint16_t device, const struct plan *plan, bool active) {
@@ -98,7 +107,7 @@ static void start(struct poller *poller, int64_t now_us) {
     CHECK(!poller->started);
     poller->started = true;
     for (uint32_t i = 0; i < poller->jobs_count; i++) {
-        schedule_begin(&poller->schedule, i, now_us + phase_us(poller, &poller->jobs[i]));
+        schedule_begin(&poller->schedule, i, base_us(poller, &poller->jobs[i], now_us));
         if (!poller->jobs[i].active)
             schedule_remove(&poller->schedule, i);
     }

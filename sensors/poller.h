@@ -15,7 +15,8 @@
  *  7. Where frames have no transaction number (a serial line, RTU over TCP) no request goes to a unit whose answer could be
  *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.
  * The phase of each request inside its first period (at most 10 s) is spread evenly over the devices, so that a start is no
- * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. */
+ * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. Endpoints
+ * meet at twenty instants of a period: asked one by one, each would wake every thread on its road for itself. */
 #ifndef YANHUO_POLLER_H
 #define YANHUO_POLLER_H
 
