@@ -63,13 +63,15 @@ struct mqtt_command *mqtt_command_new_send(uint16_t uplink, const char *topic, c
 void mqtt_queue_put(struct mqtt_queue *queue, struct mqtt_command *command) {
     command->next = NULL;
     pthread_mutex_lock(&queue->lock);
-    if (queue->first)
-        queue->last->next = command;
-    else
+    bool was_empty = !queue->first;
+    if (was_empty)
         queue->first = command;
+    else
+        queue->last->next = command;
     queue->last = command;
-    pthread_cond_signal(&queue->filled);
     pthread_mutex_unlock(&queue->lock);
+    if (was_empty) /* else the taker is awake or was told; told outside the lock, so that it does not wake to wait for that */
+        pthread_cond_signal(&queue->filled);
 }
 
 struct mqtt_command *mqtt_queue_take(struct mqtt_queue *queue, int64_t deadline_us) {
