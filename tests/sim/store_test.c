@@ -174,26 +174,26 @@ static void s205_quota_exceeded(void **state) {
                  "[    12.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    12.006] owner <- event alarm smoke-1/smoke returned\n"
                  "[    12.006] owner <- alarm/smoke-1/smoke returned\n"
-                 "[    88.732] gap lane=reading count=12 why=the space for undelivered entries is used up\n"
-                 "[    88.745] owner <- event gap lane=reading count=12 why=the space for undelivered entries is used up\n"
-                 "[    98.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[    98.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   108.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   108.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   118.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   118.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   128.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   128.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   138.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   138.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   148.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   148.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   158.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   158.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   168.732] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   168.745] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   178.732] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   178.745] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n");
+                 "[    88.739] gap lane=reading count=12 why=the space for undelivered entries is used up\n"
+                 "[    88.752] owner <- event gap lane=reading count=12 why=the space for undelivered entries is used up\n"
+                 "[    98.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[    98.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   108.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   108.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   118.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   118.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   128.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   128.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   138.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   138.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   148.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   148.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   158.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   158.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   168.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   168.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   178.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
+                 "[   178.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n");
     world_broker_up(world, "city");
     world_run_until(world, 260000);
     world_settle(world);
@@ -214,8 +214,8 @@ static void s205_quota_exceeded(void **state) {
                  "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.737] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   238.739] city <- event gap lane=reading count=15 why=the space for undelivered entries is used up\n");
+                 "[   228.746] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   238.746] city <- event gap lane=reading count=15 why=the space for undelivered entries is used up\n");
     assert_int_equal(world->gaps_told[LANE_READING], world->evicted[LANE_READING]);
     world_close(world);
 }
