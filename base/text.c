@@ -41,15 +41,23 @@ void text_add_char(struct text *text, char c) {
 }
 
 void text_add_u64(struct text *text, uint64_t value) {
-    char digits[24];
-    snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    text_add(text, digits);
+    char digits[20]; /* of the largest */
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    text_add_bytes(text, digits + at, sizeof(digits) - at);
 }
 
 void text_add_s64(struct text *text, int64_t value) {
     char digits[24];
-    snprintf(digits, sizeof(digits), "%" PRId64, value);
-    text_add(text, digits);
+    struct text number; /* whole or not at all */
+    text_init(&number, digits, sizeof(digits));
+    if (value < 0)
+        text_add_char(&number, '-');
+    text_add_u64(&number, value < 0 ? UINT64_C(0) - (uint64_t)value : (uint64_t)value);
+    text_add_bytes(text, digits, number.length);
 }
 
 void text_add_hex64(struct text *text, uint64_t value) {
@@ -72,6 +80,35 @@ double text_widen_float(float value) {
     return wide;
 }
 
+/* Nearly every measured value is a decimal of few digits: n/1, n/10, n/100 or n/1000 with n below 1e15. n and the divisor are
+ * exact, so the quotient is the double nearest to that decimal, and what the search below would find. */
+static bool decimal_add(struct text *text, double value) {
+    static const int64_t scales[] = {1, 10, 100, 1000};
+    if (fabs(value) >= 1e11 || (value == 0 && signbit(value)))
+        return false;
+    for (unsigned places = 0; places < sizeof(scales) / sizeof(scales[0]); places++) {
+        int64_t n = (int64_t)(value * (double)scales[places] + (value < 0 ? -0.5 : 0.5));
+        if ((double)n / (double)scales[places] != value)
+            continue;
+        char digits[40];
+        struct text number;
+        text_init(&number, digits, sizeof(digits));
+        if (n < 0)
+            text_add_char(&number, '-');
+        uint64_t size = n < 0 ? UINT64_C(0) - (uint64_t)n : (uint64_t)n, scale = (uint64_t)scales[places];
+        text_add_u64(&number, size / scale);
+        if (places)
+            text_add_char(&number, '.');
+        for (uint64_t rest = size % scale; scale > 1; rest %= scale) {
+            scale /= 10;
+            text_add_char(&number, (char)('0' + rest / scale));
+        }
+        text_add_bytes(text, digits, number.length);
+        return true;
+    }
+    return false;
+}
+
 /* Normal doubles: every decimal of up to 15 digits has its own double, so %.15g finds it if there is one; 17 always do.
  * (At an exact power of two a 16-digit form that %.16g does not find may exist; one digit more is then written.)
  * Subnormal ones carry fewer digits, so for them the search starts at 1. */
@@ -80,6 +117,8 @@ void text_add_double(struct text *text, double value) {
         text_add(text, "null");
         return;
     }
+    if (decimal_add(text, value))
+        return;
     char digits[40];
     int precision = value != 0 && fabs(value) < DBL_MIN ? 1 : 15;
     for (; precision <= 17; precision++) {
@@ -194,6 +233,12 @@ static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *re
     *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
 }
 
+/* Exactly `count` digits, with leading zeros. */
+static void digits_put(char *at, unsigned count, int value) {
+    for (; count; count--, value /= 10)
+        at[count - 1] = (char)('0' + value % 10);
+}
+
 void text_add_time(struct text *text, int64_t wall_ms, int offset_minutes) {
     static const int64_t first_ms = -62167219200000, last_ms = 253402300799999; /* four digits of year: 0000 .. 9999 */
     CHECK(offset_minutes > -24 * 60 && offset_minutes < 24 * 60);
@@ -206,10 +251,18 @@ void text_add_time(struct text *text, int64_t wall_ms, int offset_minutes) {
     }
     int year, month, day, minutes = abs(offset_minutes);
     civil_from_days(days, &year, &month, &day);
-    char time[64];
-    snprintf(time, sizeof(time), "%04d-%02d-%02dT%02d:%02d:%02d.%03d%c%02d:%02d", year, month, day, (int)(rest / 3600000), (int)(rest / 60000 % 60),
-             (int)(rest / 1000 % 60), (int)(rest % 1000), offset_minutes < 0 ? '-' : '+', minutes / 60, minutes % 60);
-    text_add(text, time);
+    char time[] = "0000-00-00T00:00:00.000+00:00"; /* every reading has one: printf would be a third of its rendering */
+    digits_put(time, 4, year);
+    digits_put(time + 5, 2, month);
+    digits_put(time + 8, 2, day);
+    digits_put(time + 11, 2, (int)(rest / 3600000));
+    digits_put(time + 14, 2, (int)(rest / 60000 % 60));
+    digits_put(time + 17, 2, (int)(rest / 1000 % 60));
+    digits_put(time + 20, 3, (int)(rest % 1000));
+    time[23] = offset_minutes < 0 ? '-' : '+';
+    digits_put(time + 24, 2, minutes / 60);
+    digits_put(time + 27, 2, minutes % 60);
+    text_add_bytes(text, time, sizeof(time) - 1);
 }
 
 static int digit_value(char c, unsigned base) {
