@@ -23,6 +23,17 @@ static bool plain_topic(const struct text *topic) {
     return strncmp(topic->bytes, PREFIX "/", strlen(PREFIX) + 1) == 0 && json_is_utf8(topic->bytes, topic->length);
 }
 
+/* The retained state of an alarm with these words. Its names are the configuration's own, so that its topic is not judged. */
+static void check_alarm(const struct mqtt_json *json, const struct entry *entry) {
+    struct alarm_event event;
+    struct text topic, payload;
+    char topic_bytes[TOPIC_SIZE];
+    text_init(&topic, topic_bytes, sizeof(topic_bytes));
+    text_init(&payload, large_payload, sizeof(large_payload));
+    if (entry_get_alarm(entry, &event) && mqtt_json_alarm(json, &event, entry->seq, entry->at_ms, &topic, &payload))
+        PROPERTY(payload.bytes[0] == '{' && json_is_valid(payload.bytes, payload.length));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     static const struct series series[] = {{"meter-1", "current"}, {"meter-1", "power"}, {"smoke-1", "smoke"}};
     static const struct series_directory directory = {.count = ARRAY_COUNT(series), .items = series};
@@ -57,5 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     PROPERTY(fits == (payload.length < room));
     PROPERTY(small.length < room && small_payload[small.length] == '\0');
     PROPERTY(!fits || (small.length == payload.length && memcmp(small_payload, large_payload, small.length) == 0));
+    check_alarm(&json, &entry);
     return 0;
 }

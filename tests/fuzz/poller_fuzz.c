@@ -6,18 +6,23 @@
  *     next wake lies ahead: no busy loop;
  *  2. every read ends in one POLLED, every write in one WRITTEN; an answer that ends in neither was a setup's good echo;
  *  3. readings are good only when the answer is one by a second opinion (fuzz_answers), and then keep what decoding promises;
- *  4. a write is ok only when its echo is equal.
+ *  4. a write is ok only when its echo is equal;
+ *  5. on a line, a read that timed out keeps every other read of its shape (function, length) from its unit until its window ends,
+ *     so that a late answer cannot become another register's value;
+ *  6. floor <= response timeout <= ceiling, the device's own.
  *
  * Input: kind of the bus, devices (1..3: flags, timeout, setups, points 1..6), then steps: what happens, how much time has passed. */
 #include <string.h>
 
 #include "base/arena.h"
 #include "fuzz.h"
+#include "sensors/late.h"
 #include "sensors/poller.h"
 
 #define DEVICES 3
 #define POINTS 6
 #define STEPS_MAX 400
+#define LATE_MAX 64 /* reads that timed out and are remembered, the newest */
 
 struct scene {
     struct bus_spec bus;
@@ -33,6 +38,11 @@ struct scene {
     struct bus_request request;
     struct bus_answer answer;
     uint64_t writes, written;
+    struct {
+        struct bus_request request;
+        int64_t until_us;
+    } late[LATE_MAX];
+    unsigned late_count;
 };
 
 static void make_device(struct scene *scene, struct fuzz_input *input, uint16_t d) {
@@ -92,6 +102,47 @@ static bool echoed(const struct scene *scene) {
            memcmp(pdu->bytes, scene->request.pdu.bytes, 5) == 0;
 }
 
+/* The request under way ended; does an answer to it still come some day? */
+static void remember_late(struct scene *scene) {
+    const struct bus_request *request = &scene->request;
+    if (scene->answer.status == BUS_DISCONNECTED)
+        scene->late_count = 0;
+    if (scene->answer.status != BUS_TIMEOUT || scene->bus.kind == BUS_TCP || request->pdu.bytes[0] > FC_READ_INPUT)
+        return;
+    for (uint16_t d = 0; d < scene->count; d++)
+        if (scene->specs[d].unit_id == request->unit_id) {
+            unsigned place = scene->late_count++ % LATE_MAX;
+            scene->late[place].request = *request;
+            scene->late[place].until_us = scene->answer.now.mono_us + late_window_us(scene->specs[d].timeout_ms * INT64_C(1000));
+        }
+}
+
+static void check_late(const struct scene *scene) {
+    const struct pdu *pdu = &scene->request.pdu;
+    for (unsigned i = 0; i < LATE_MAX && i < scene->late_count; i++) {
+        const struct pdu *late = &scene->late[i].request.pdu;
+        if (pdu->bytes[0] > FC_READ_INPUT || scene->late[i].request.unit_id != scene->request.unit_id ||
+            scene->now.mono_us >= scene->late[i].until_us)
+            continue;
+        bool same_shape = late->bytes[0] == pdu->bytes[0] && frame_reply_size(late) == frame_reply_size(pdu);
+        PROPERTY(!same_shape || memcmp(late->bytes, pdu->bytes, pdu->size) == 0);
+    }
+}
+
+static void check_timeouts(const struct scene *scene) {
+    for (uint16_t d = 0; d < scene->count; d++) {
+        struct poller_timeouts timeouts;
+        poller_timeouts(scene->poller, d, &timeouts);
+        PROPERTY(timeouts.ceiling_us == scene->specs[d].timeout_ms * INT64_C(1000));
+        if (timeouts.floor_us == 0) { /* nothing of it is read */
+            for (uint16_t i = 0; i < scene->specs[d].points_count; i++)
+                PROPERTY(scene->points[d][i].writable && !scene->points[d][i].verify);
+            continue;
+        }
+        PROPERTY(timeouts.floor_us <= timeouts.current_us && timeouts.current_us <= timeouts.ceiling_us);
+    }
+}
+
 static void check_request(struct scene *scene, const struct poller_effects *effects) {
     bool known = false;
     PROPERTY(!scene->under_way);
@@ -102,6 +153,7 @@ static void check_request(struct scene *scene, const struct poller_effects *effe
     PROPERTY(known && scene->request.timeout_us > 0);
     PROPERTY(scene->request.pdu.size >= 5 && scene->request.pdu.size <= PDU_SIZE);
     PROPERTY(frame_reply_size(&scene->request.pdu) <= PDU_SIZE);
+    check_late(scene);
 }
 
 static void step(struct scene *scene, struct poller_event *event) {
@@ -110,6 +162,7 @@ static void step(struct scene *scene, struct poller_event *event) {
     event->now = scene->now;
     poller_step(scene->poller, event, &effects);
     poller_check(scene->poller);
+    check_timeouts(scene);
     while (trace_take(&scene->trace, &line))
         PROPERTY(line->text[0]);
     PROPERTY(scene->trace.dropped == 0);
@@ -117,6 +170,7 @@ static void step(struct scene *scene, struct poller_event *event) {
     PROPERTY(!effects.has_polled || event->kind == POLLER_ANSWERED);
     if (event->kind == POLLER_ANSWERED) {
         scene->under_way = false;
+        remember_late(scene);
         if (!effects.has_polled && !effects.has_written)
             PROPERTY(echoed(scene)); /* the read behind it may wait its turn */
     }

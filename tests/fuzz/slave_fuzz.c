@@ -2,7 +2,8 @@
 /* A simulated device asked with any PDUs, one after the other.
  *  1. Every request gets an exception of the right function with code 1, 2 or 3, or the answer to it by a second opinion (fuzz_answers).
  *  2. Only a write that was done changes anything; what FC 6 and FC 16 wrote is read back by FC 3.
- *  3. slave_check holds, and every point decodes to a reading that keeps its promises.
+ *  3. The size that slave_rtu_request_size tells from the beginning of a frame is the frame's, for every request that is answered.
+ *  4. slave_check holds, and every point decodes to a reading that keeps its promises.
  *
  * Input: flags, then requests: size (5 when 0), bytes. */
 #include <string.h>
@@ -73,6 +74,19 @@ static void check_written(struct slave *slave, const uint8_t *request, const str
     PROPERTY(memcmp(reply.bytes + 2, request + (request[0] == FC_WRITE_REGISTER ? 3 : 6), 2u * write->count) == 0);
 }
 
+/* From as few bytes as it takes; more of them change nothing. */
+static void check_size(const struct pdu *request, bool answered) {
+    uint8_t frame[FRAME_SIZE];
+    size_t told = 0, size = frame_rtu(1, request, frame);
+    for (size_t i = 0; i <= size; i++) {
+        size_t now = slave_rtu_request_size(frame, i);
+        PROPERTY(told == 0 || now == told);
+        told = now;
+    }
+    PROPERTY(told == 0 || told == SIZE_MAX || (told >= 8 && told <= 9 + UINT8_MAX));
+    PROPERTY(!answered || told == size);
+}
+
 static void ask(struct slave *slave, const uint8_t *bytes, size_t size) {
     struct pdu request = {.size = (uint8_t)size}, reply;
     struct slave_write write;
@@ -91,6 +105,7 @@ static void ask(struct slave *slave, const uint8_t *bytes, size_t size) {
         PROPERTY(size >= 5 && fuzz_answers(&request, reply.bytes, reply.size));
         PROPERTY(write.done == (bytes[0] >= FC_WRITE_COIL));
     }
+    check_size(&request, reply.size > 2);
     if (write.done)
         check_written(slave, bytes, &write);
 }
