@@ -9,7 +9,17 @@
 #include "gateway/io/log.h"
 #include "gateway/io/notify.h"
 
-enum message { MESSAGE_POLLED, MESSAGE_WRITTEN, MESSAGE_TRACED, MESSAGE_STORED, MESSAGE_ROWS, MESSAGE_LINK_UP, MESSAGE_LINK_DOWN, MESSAGE_ACKED, MESSAGE_RECEIVED };
+enum message {
+    MESSAGE_POLLED,
+    MESSAGE_WRITTEN,
+    MESSAGE_TRACED,
+    MESSAGE_STORED,
+    MESSAGE_ROWS,
+    MESSAGE_LINK_UP,
+    MESSAGE_LINK_DOWN,
+    MESSAGE_ACKED,
+    MESSAGE_RECEIVED
+};
 
 struct message_received { /* the topic with its end mark follows, then the payload */
     uint16_t uplink;
@@ -104,6 +114,16 @@ static void drain_trace(struct trace *trace) {
         log_line(line);
 }
 
+/* While windows are half empty and no backlog is measured by them, acknowledgements only free slots and move cursors: they
+ * come in with the next post, sixteen at a time or with the beat, instead of one waking for each. */
+static bool acks_can_wait(const struct bridge *bridge) {
+    const struct engine_counters *counters = engine_counters(bridge->engine);
+    bool wait = !bridge->stopping;
+    for (unsigned i = 0; i < UPLINKS_MAX; i++)
+        wait = wait && !counters->uplinks[i].backlog_in_flight && 2 * counters->uplinks[i].in_flight <= counters->uplinks[i].window;
+    return wait;
+}
+
 void bridge_step(struct bridge *bridge, struct event *event) {
     now_read(&event->now);
     bridge->stepping = true;
@@ -111,6 +131,7 @@ void bridge_step(struct bridge *bridge, struct event *event) {
     for (unsigned i = 0; i < bridge->effects.count; i++)
         carry_out(bridge, &bridge->effects.items[i]);
     bridge->stepping = false;
+    atomic_store_explicit(&bridge->acks_wait, acks_can_wait(bridge), memory_order_relaxed);
     drain_trace(&bridge->trace);
     loop_set_deadline(bridge->loop, engine_next_wake(bridge->engine));
 }
@@ -222,7 +243,8 @@ static void sink_polled(void *context, const struct polled *polled) {
             bridge_step(bridge, &event);
         return;
     }
-    inbox_post(bridge->inbox, MESSAGE_POLLED, polled, offsetof(struct polled, readings), polled->readings, polled->count * sizeof(polled->readings[0]));
+    inbox_post(bridge->inbox, MESSAGE_POLLED, polled, offsetof(struct polled, readings), polled->readings,
+               polled->count * sizeof(polled->readings[0]));
 }
 
 static void sink_written(void *context, const struct written *written) {
@@ -254,7 +276,11 @@ static void sink_link_down(void *context, const struct mqtt_link_down *down) {
 }
 
 static void sink_acked(void *context, const struct mqtt_acked *acked) {
-    inbox_post(((struct bridge *)context)->inbox, MESSAGE_ACKED, acked, sizeof(*acked), NULL, 0);
+    struct bridge *bridge = context;
+    if (acked->result == ACK_OK && atomic_load_explicit(&bridge->acks_wait, memory_order_relaxed))
+        inbox_post_later(bridge->inbox, MESSAGE_ACKED, acked, sizeof(*acked));
+    else
+        inbox_post(bridge->inbox, MESSAGE_ACKED, acked, sizeof(*acked), NULL, 0);
 }
 
 static void sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {

@@ -9,6 +9,8 @@
 #ifndef YANHUO_BRIDGE_H
 #define YANHUO_BRIDGE_H
 
+#include <stdatomic.h>
+
 #include "gateway/engine.h"
 #include "gateway/io/inbox.h"
 #include "gateway/io/loop.h"
@@ -34,6 +36,7 @@ struct bridge {
     struct inbox *inbox;
     struct bridge_bus *buses; /* as configured */
     bool stepping, stopping;
+    atomic_bool acks_wait; /* an acknowledgement need not wake the loop */
 };
 
 /* Gives the engine one event, stamped with the present time, and carries out what it wants. */

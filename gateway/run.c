@@ -56,6 +56,7 @@ static void on_beat(void *context) {
         loop_stop(run->bridge.loop);
         return;
     }
+    bridge_drain(&run->bridge); /* what could wait */
     if (lines_alive(run))
         notify_watchdog();
 }
@@ -81,6 +82,7 @@ static void on_signal(void *context) {
     bridge_drain(&run->bridge);
     run->bridge.stopping = true;
     bridge_step(&run->bridge, &(struct event){.kind = EVENT_STOP});
+    bridge_drain(&run->bridge); /* what could wait no longer can */
 }
 
 /* ---- start-up ---- */

@@ -210,7 +210,7 @@ struct engine_counters {
     struct {
         bool up;
         uint64_t sent, acked, refused, resent, connects;
-        uint32_t in_flight, window;
+        uint32_t in_flight, backlog_in_flight, window;
         enum link_reason reason;
         char text[LINE_SIZE / 4];
     } uplinks[UPLINKS_MAX];

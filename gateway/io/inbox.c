@@ -22,6 +22,8 @@ struct inbox {
     pthread_cond_t room;
     uint8_t *filling, *reading;
     size_t filled;
+    unsigned later; /* messages that can wait */
+    bool rung;      /* since the last drain */
     bool shut;
     void (*ring)(void *context);
     void *context;
@@ -55,14 +57,14 @@ void inbox_close(struct inbox *inbox) {
     free(inbox);
 }
 
-void inbox_post(struct inbox *inbox, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
+static void post(struct inbox *inbox, bool later, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
     size_t size = head_size + tail_size;
     size_t whole = (sizeof(struct message_head) + size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     CHECK(whole <= INBOX_SIZE);
     pthread_mutex_lock(&inbox->mutex);
     while (INBOX_SIZE - inbox->filled < whole && !inbox->shut)
         pthread_cond_wait(&inbox->room, &inbox->mutex);
-    bool was_empty = inbox->filled == 0, taken = !inbox->shut;
+    bool taken = !inbox->shut, ring = false;
     if (taken) {
         struct message_head message = {.kind = kind, .size = (uint32_t)size};
         uint8_t *at = inbox->filling + inbox->filled;
@@ -71,10 +73,21 @@ void inbox_post(struct inbox *inbox, uint32_t kind, const void *head, size_t hea
         if (tail_size)
             memcpy(at + sizeof(message) + head_size, tail, tail_size);
         inbox->filled += whole;
+        inbox->later += later;
+        ring = !inbox->rung && (!later || inbox->later >= INBOX_LATER_MAX);
+        inbox->rung = inbox->rung || ring;
     }
     pthread_mutex_unlock(&inbox->mutex);
-    if (taken && was_empty)
+    if (ring)
         inbox->ring(inbox->context);
+}
+
+void inbox_post(struct inbox *inbox, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
+    post(inbox, false, kind, head, head_size, tail, tail_size);
+}
+
+void inbox_post_later(struct inbox *inbox, uint32_t kind, const void *message, size_t size) {
+    post(inbox, true, kind, message, size, NULL, 0);
 }
 
 void inbox_shut(struct inbox *inbox) {
@@ -90,7 +103,8 @@ void inbox_drain(struct inbox *inbox, void (*take)(void *context, uint32_t kind,
     size_t filled = inbox->filled;
     inbox->filling = inbox->reading;
     inbox->reading = bytes;
-    inbox->filled = 0;
+    inbox->filled = inbox->later = 0;
+    inbox->rung = false;
     pthread_cond_broadcast(&inbox->room);
     pthread_mutex_unlock(&inbox->mutex);
     for (size_t at = 0; at < filled;) {

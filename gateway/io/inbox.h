@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How threads hand things to the loop: bounded messages, copied in under a lock, drained in order by the loop thread.
- * `ring` is called when the inbox was empty, so a burst costs one wake-up. A thread that has more to tell than the loop has
- * taken waits until there is room: nothing that happened is dropped, and the loop itself never waits for anybody. */
+ * `ring` is called once until the inbox is drained, so a burst costs one wake-up; what can wait rings only when much of it does. A thread that has
+ * more to tell than the loop has taken waits until there is room: nothing that happened is dropped, and the loop itself never waits for anybody. */
 #ifndef YANHUO_INBOX_H
 #define YANHUO_INBOX_H
 
@@ -12,6 +12,8 @@
 
 #define INBOX_SIZE (1u << 20) /* half a second of sixteen busy lines, or every slot of every window */
 
+#define INBOX_LATER_MAX 16
+
 struct inbox;
 
 NODISCARD enum err inbox_open(void (*ring)(void *context), void *context, struct inbox **ret_inbox);
@@ -19,6 +21,9 @@ void inbox_close(struct inbox *inbox);
 
 /* Any thread. `head` and `tail` become one message; tail may be NULL. */
 void inbox_post(struct inbox *inbox, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size);
+
+/* The same for what can wait until the loop drains anyway: rings only when INBOX_LATER_MAX such messages lie here. */
+void inbox_post_later(struct inbox *inbox, uint32_t kind, const void *message, size_t size);
 
 /* From now on posts are dropped and nobody waits: before threads are joined. */
 void inbox_shut(struct inbox *inbox);

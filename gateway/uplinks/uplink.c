@@ -308,6 +308,7 @@ void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *e
     pump_link(uplink, now, effects);
     pump_cursors(uplink, now, effects);
     uplink->counters->uplinks[uplink->index].in_flight = uplink->in_flight;
+    uplink->counters->uplinks[uplink->index].backlog_in_flight = uplink->backlog_in_flight;
 }
 
 int64_t uplink_next_wake(const struct uplink *uplink) {
