@@ -40,6 +40,9 @@ static void add_jobs(struct poller *poller, uint16_t device, const struct plan *
         const struct plan_request *request = &plan->requests[i];
         uint32_t job = poller->jobs_count++;
         poller->jobs[job] = (struct poller_job){.request = request, .device = device, .active = active};
+        int64_t period_us = (int64_t)request->every_ms * 1000;
+        if (request->fire && (poller->fire_period_us == 0 || period_us < poller->fire_period_us))
+            poller->fire_period_us = period_us;
         poller->devices[device].jobs_count++;
         schedule_set_job(&poller->schedule, job, request->fire, (int64_t)request->every_ms * 1000,
                          plan_cost_us(request, poller_line(poller), PLAN_TURNAROUND_US));
@@ -209,20 +212,16 @@ static uint32_t cheapest_job(const struct poller *poller, const struct poller_de
     return best;
 }
 
-/* Puts what was chosen back until `at_us`, when it may be told from what was asked before. */
-static void put_back(struct poller *poller, const struct schedule_choice *choice, int64_t now_us, int64_t at_us) {
+/* Puts what was chosen back until `at_us`. An extra is dropped: there will be others. */
+static void put_back(struct poller *poller, const struct schedule_choice *choice, int64_t at_us) {
     struct poller_job *job = &poller->jobs[poller->job];
-    struct poller_device *device = &poller->devices[job->device];
-    if (choice->extra)
-        return; /* there will be others */
     if (choice->probe) {
         schedule_probe(&poller->schedule, choice->item, at_us, poller->schedule.probe_costs_us[choice->item]);
-        return;
+    } else if (!choice->extra) {
+        if (job->waits_since_us == 0)
+            job->waits_since_us = choice->release_us;
+        schedule_release(&poller->schedule, poller->job, at_us);
     }
-    if (job->waits_since_us == 0)
-        job->waits_since_us = choice->release_us;
-    late_waits(&device->late, &poller->request, job->request->fire, job->waits_since_us, now_us);
-    schedule_release(&poller->schedule, poller->job, at_us);
 }
 
 /* Sends what was chosen, or the setup write that it needs. False: it was put back. */
@@ -232,7 +231,11 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     poller->job = choice->probe ? cheapest_job(poller, &poller->devices[choice->item]) : choice->item;
     struct poller_job *job = &poller->jobs[poller->job];
     const struct plan_request *request = job->request;
-    const struct poller_device *device = &poller->devices[job->device];
+    struct poller_device *device = &poller->devices[job->device];
+    if (!choice->probe && device->rest_until_us > now_us) {
+        put_back(poller, choice, device->rest_until_us);
+        return false;
+    }
     if (device->setup_done < device->spec->setup_count) {
         const struct setup_write *setup = &device->spec->setup[device->setup_done];
         if (setup->coil)
@@ -247,7 +250,9 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     if (poller_has_late(poller)) {
         int64_t at_us = late_allows_us(&device->late, &poller->request, request->fire, now_us);
         if (at_us > now_us) {
-            put_back(poller, choice, now_us, at_us);
+            put_back(poller, choice, at_us);
+            if (job->waits_since_us != 0)
+                late_waits(&device->late, &poller->request, request->fire, job->waits_since_us, now_us);
             return false;
         }
     }

@@ -14,6 +14,8 @@
  *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
  *  7. Where frames have no transaction number (a serial line, RTU over TCP) no request goes to a unit whose answer could be
  *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.
+ *  8. Beside fire points a device that let its timeout pass is not asked again for the shortest fire period, whatever else is
+ *     due of it: k devices that fall silent in one period cost the line k timeouts and no more.
  * The phase of each request inside its first period (at most 10 s) is spread evenly over the devices, so that a start is no
  * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. Endpoints
  * meet at twenty instants of a period: asked one by one, each would wake every thread on its road for itself. */

@@ -296,6 +296,8 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
     struct outcome outcome = judge(poller, device, answer);
     judge_lateness(poller, device, now_us, poller->disconnected, &outcome);
     note_bus(poller, now_us, answer);
+    if (poller->line.baud != 0 && outcome.status == BUS_TIMEOUT && under_way != UNDER_WAY_WRITE && !poller->extra)
+        device->rest_until_us = poller->sent_us + poller->fire_period_us;
     note_device(poller, d, now_us, &outcome);
     if (under_way == UNDER_WAY_WRITE) {
         fill_written(poller, answer, &outcome, ret_effects);

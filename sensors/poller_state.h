@@ -28,6 +28,7 @@ struct poller_device {
     bool setup_refused;    /* told once */
     int64_t turnaround_us; /* learned: rises at once, falls slowly; for the fit check */
     struct late late;
+    int64_t rest_until_us; /* it cost the line its timeout: in this fire period it is not asked again */
 };
 
 enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_WRITE };
@@ -36,6 +37,7 @@ struct poller {
     const struct bus_spec *bus;
     struct trace *trace;
     struct line_timing line; /* 0 baud for a network */
+    int64_t fire_period_us;  /* the shortest; 0: nothing on this bus is fire */
     uint16_t devices_count;
     uint32_t jobs_count;
     struct poller_device *devices;

@@ -120,7 +120,8 @@ static int64_t hear(struct rig *rig, struct rig_slave *slave, int64_t asked_us) 
     int64_t deadline_us = asked_us + rig->request.timeout_us;
     reply(slave, &rig->request.pdu, &rig->answer);
     *own = (struct rig_coming){.unit_id = rig->request.unit_id, .begins_us = asked_us + slave->turnaround_us, .pdu = rig->answer.pdu};
-    if (prng_below(&rig->prng, 100) < slave->late_percent) {
+    bool may_be_late = !slave->late_first_only || get_u16(&rig->request.pdu.bytes[1]) == 0;
+    if (may_be_late && prng_below(&rig->prng, 100) < slave->late_percent) {
         own->begins_us = deadline_us + 1 + (int64_t)prng_below(&rig->prng, (uint64_t)slave->late_max_us);
         slave->lates++;
     }

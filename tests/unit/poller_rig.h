@@ -25,6 +25,7 @@ struct rig_slave {
     int64_t turnaround_us;
     unsigned late_percent;  /* so many of its answers come after they were given up ... */
     int64_t late_max_us;    /* ... by up to this */
+    bool late_first_only;   /* only those to requests for address 0 */
     unsigned asked, writes; /* requests it was sent */
     unsigned lates;
     uint16_t last_write_address, last_write_value;

@@ -157,6 +157,30 @@ static void a_dead_neighbour(void **state) {
     rig_done(&rig);
 }
 
+/* A device of four requests falls silent: one timeout in a fire period, not four. */
+static void a_silent_device_costs_one_timeout_a_period(void **state) {
+    (void)state;
+    rig_init(&rig, BUS_SERIAL, 3);
+    for (uint16_t d = 0; d < 3; d++)
+        rig.points[d][0].class = CLASS_FIRE;
+    rig_point(&rig, 0, READ_INPUT, 0)->class = CLASS_FIRE;
+    rig_point(&rig, 0, READ_COIL, 0)->class = CLASS_FIRE;
+    rig_point(&rig, 0, READ_DISCRETE, 0);
+    rig_point(&rig, 2, READ_INPUT, 0)->every_ms = 20; /* no line time to spare: nothing is found out before it is due */
+    rig_begin(&rig, 3);
+    for (int i = 0; i < 60; i++) {
+        rig_run(&rig, rig.now_us + 20 * SECOND + i * 53 * MS);
+        watch_from_here();
+        rig.slaves[0].silent = true;
+        rig_run(&rig, rig.now_us + 6 * SECOND);
+        assert_int_equal(poller_counters(rig.poller)->devices_dead, 1);
+        /* those that stand in front take 21 ms each, one of them its request of 9 ms and the timeout of 200 ms */
+        assert_true(worst_late_us[1] <= (3 * 21 + 209) * MS && worst_late_us[2] <= (4 * 21 + 209) * MS);
+        rig.slaves[0].silent = false;
+    }
+    rig_done(&rig);
+}
+
 /* Spare line time goes to the fire points and delays nobody, not even when a fire device falls silent in the midst of it. */
 static void spare_rounds(void **state) {
     (void)state;
@@ -323,6 +347,7 @@ int main(void) {
         cmocka_unit_test(a_start_is_no_burst),
         cmocka_unit_test(overload_skips_and_counts),
         cmocka_unit_test(a_dead_neighbour),
+        cmocka_unit_test(a_silent_device_costs_one_timeout_a_period),
         cmocka_unit_test(spare_rounds),
         cmocka_unit_test(a_probe_is_the_cheapest_request_and_only_one),
         cmocka_unit_test(holding_the_line),
