@@ -44,6 +44,7 @@ static void check_points(const struct point *points, uint16_t count) {
         uint16_t registers[16];
         PROPERTY(point->name && point->unit && point->registers >= 1 && point->registers <= 15);
         PROPERTY((uint32_t)point->address + point->registers <= 0x10000);
+        PROPERTY(!point->bit_field || (point->bit_count >= 1 && point->bit_first + point->bit_count <= 16 * point->registers));
         decode_point(point, zeros, sizeof(zeros), point->address, point->registers, &reading);
         fuzz_check_reading(point, &reading);
         (void)!decode_encode(point, &one, registers);

@@ -87,6 +87,14 @@ static void check_size(const struct pdu *request, bool answered) {
     PROPERTY(!answered || told == size);
 }
 
+/* What may not be written is as it was. */
+static void check_writable(const struct slave *slave, const uint16_t *before) {
+    size_t place = 0;
+    for (unsigned table = 0; table < SLAVE_TABLES; table++)
+        for (uint32_t i = 0; i < slave->tables[table].count && place < CELLS_MAX; i++, place++)
+            PROPERTY(slave->tables[table].cells[i].writable || slave->tables[table].cells[i].raw == before[place]);
+}
+
 static void ask(struct slave *slave, const uint8_t *bytes, size_t size) {
     struct pdu request = {.size = (uint8_t)size}, reply;
     struct slave_write write;
@@ -99,6 +107,7 @@ static void ask(struct slave *slave, const uint8_t *bytes, size_t size) {
     PROPERTY(reply.size >= 2 && reply.size <= PDU_SIZE);
     if (!write.done)
         PROPERTY(memcmp(before, after, count * sizeof(before[0])) == 0);
+    check_writable(slave, before);
     if (reply.size == 2) {
         PROPERTY(reply.bytes[0] == (bytes[0] | 0x80) && reply.bytes[1] >= 1 && reply.bytes[1] <= 3 && !write.done);
     } else {
