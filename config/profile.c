@@ -138,6 +138,15 @@ static struct profile *profile_read(const struct source *source, const char *nam
     return profile;
 }
 
+bool profile_baud_code(const struct profile *profile, uint32_t baud, uint16_t *ret_code) {
+    for (unsigned i = 0; i < profile->bauds_count; i++)
+        if (profile->bauds[i].baud == baud) {
+            *ret_code = profile->bauds[i].code;
+            return true;
+        }
+    return false;
+}
+
 enum err profile_load(const char *path, const char *name, struct arena *arena, struct diagnostics *diagnostics, struct profile **ret_profile) {
     struct arena scratch;
     unsigned errors = diagnostics->errors;

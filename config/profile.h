@@ -39,6 +39,9 @@ struct profile {
     uint64_t hash;               /* of the file's bytes */
 };
 
+/* What its baud register takes for a speed; false: it has no code for it. */
+bool profile_baud_code(const struct profile *profile, uint32_t baud, uint16_t *ret_code);
+
 /* Reads and checks one profile file. The name inside must be the file's. ERR_INVALID when there was an error among the
  * diagnostics; *ret_profile is then what could be understood, or NULL. */
 NODISCARD enum err profile_load(const char *path, const char *name, struct arena *arena, struct diagnostics *diagnostics,

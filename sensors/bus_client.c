@@ -248,13 +248,16 @@ static void ask_rtu_over_tcp(struct bus_client *client, const struct bus_request
     answer->status = client->rtu.heard || client->rtu.length ? BUS_CORRUPT : BUS_TIMEOUT;
 }
 
+/* Connects again when the connection was closed. */
+static void connect_again(struct bus_client *client, struct bus_answer *answer) {
+    answer_init(answer);
+    int os_error = client->fd < 0 && client->spec->kind != BUS_SERIAL ? network_open(client) : 0;
+    if (os_error || client->fd < 0)
+        answer_gone(client, os_error ? os_error : EIO, answer);
+}
+
 void bus_client_ask(struct bus_client *client, const struct bus_request *request, struct bus_answer *ret_answer) {
-    answer_init(ret_answer);
-    if (client->fd < 0 && client->spec->kind != BUS_SERIAL) {
-        int os_error = network_open(client);
-        if (os_error)
-            answer_gone(client, os_error, ret_answer);
-    }
+    connect_again(client, ret_answer);
     if (client->fd >= 0 && client->spec->kind == BUS_SERIAL)
         rtu_line_transact(&client->line, request, ret_answer);
     else if (client->fd >= 0 && client->spec->kind == BUS_TCP)
@@ -335,11 +338,9 @@ static void gather(struct bus_client *client, const struct bus_request *request,
 
 void bus_client_ask_any(struct bus_client *client, const struct bus_request *request, struct bus_answer *ret_answer) {
     uint8_t frame[FRAME_SIZE], heard[FRAME_SIZE];
-    answer_init(ret_answer);
-    if (client->fd < 0) {
-        ret_answer->status = BUS_DISCONNECTED;
+    connect_again(client, ret_answer);
+    if (client->fd < 0)
         return;
-    }
     int64_t silence_us = line_silence_us(&client->line.timing);
     for (int64_t until_us = client->line.busy_until_us + silence_us, end_us = now_mono_us() + RTU_LINE_BABBLE_US; now_mono_us() < end_us;
          until_us = now_mono_us() + silence_us) {
@@ -354,6 +355,8 @@ void bus_client_ask_any(struct bus_client *client, const struct bus_request *req
                                                 : frame_rtu(request->unit_id, &request->pdu, frame);
     if (send_all(client, frame, size, ret_answer))
         gather(client, request, ret_answer);
+    if (ret_answer->status != BUS_ANSWERED && client->spec->kind != BUS_SERIAL)
+        close_any(client); /* who knows what a device that does not know the function makes of the bytes after it */
     now_read(&ret_answer->now);
 }
 

@@ -23,7 +23,6 @@
 #define TIMEOUT_US 500000
 #define SETTLE_US 300000 /* a device that changes its speed takes a moment */
 #define LOOKS_MAX 3
-#define PATH_SIZE 4096
 
 struct place { /* where a device speaks */
     struct sweep_setting setting;
@@ -34,7 +33,7 @@ struct assign {
     struct field_port port;
     struct bus_client *client;
     struct sweep_setting opened;
-    struct field_profiles profiles; /* only the arena is used */
+    struct arena arena; /* of the profile and what is tried of it */
     const struct profile *profile;
     struct place now, target;
     bool yes;
@@ -101,7 +100,7 @@ static void fit_at(struct assign *assign, const struct place *place, struct fit 
     cache->timeout_us = TIMEOUT_US;
     if (open_at(assign, &place->setting)) {
         cache->client = assign->client;
-        field_fit(cache, assign->profile, &assign->profiles.arena, ret_fit);
+        field_fit(cache, assign->profile, &assign->arena, ret_fit);
     }
     free(cache);
 }
@@ -116,21 +115,19 @@ static const char *place_text(char buffer[48], const struct place *place) {
 
 /* The one device of the line, wherever it is; false: none, or more than one, and it was said. */
 static bool search(struct assign *assign) {
-    static const struct sweep_setting usual[] = {{9600, PARITY_NONE, 1},  {4800, PARITY_NONE, 1}, {2400, PARITY_NONE, 1},
-                                                 {19200, PARITY_NONE, 1}, {9600, PARITY_EVEN, 1}, {19200, PARITY_EVEN, 1}};
     struct sweep *sweep = malloc(sizeof(*sweep));
     struct sweep_ask ask;
     unsigned found = 0, several = 0;
     CHECK(sweep);
     (void)printf("Not at its factory settings. Searching the usual speeds; this takes up to two minutes, Ctrl-C ends it ...\n");
     (void)fflush(stdout);
-    sweep_init(sweep, usual, ARRAY_COUNT(usual), 1, 247, 0);
+    sweep_init(sweep, field_usual, FIELD_USUAL_COUNT, 1, 247, 0);
     while (!field_interrupted() && found < 2 && several == 0 && sweep_next(sweep, &ask)) {
         struct bus_answer answer;
         const uint8_t *data;
-        if (!open_at(assign, &usual[ask.setting]))
+        if (!open_at(assign, &field_usual[ask.setting]))
             break;
-        if (found && !same(&usual[ask.setting], &assign->now.setting))
+        if (found && !same(&field_usual[ask.setting], &assign->now.setting))
             break; /* its own speed has been looked through */
         uint64_t strays = bus_client_strays(assign->client);
         (void)field_read(assign->client, ask.unit_id, ask.function, 0, 1, ask.timeout_us, &answer, &data);
@@ -139,7 +136,7 @@ static bool search(struct assign *assign) {
         enum sweep_result result = sweep_note(sweep, answer.status, answer.turnaround_us, bus_client_strays(assign->client) > strays);
         several += result == SWEEP_SEVERAL;
         if (result == SWEEP_FOUND && ++found == 1)
-            assign->now = (struct place){usual[ask.setting], ask.unit_id};
+            assign->now = (struct place){field_usual[ask.setting], ask.unit_id};
     }
     free(sweep);
     if (found == 1 && several == 0)
@@ -249,15 +246,6 @@ static bool look(struct assign *assign, const struct place *places, unsigned cou
     return false;
 }
 
-static bool code_of(const struct profile *profile, uint32_t baud, uint16_t *ret_code) {
-    for (unsigned i = 0; i < profile->bauds_count; i++)
-        if (profile->bauds[i].baud == baud) {
-            *ret_code = profile->bauds[i].code;
-            return true;
-        }
-    return false;
-}
-
 static bool lost(const struct assign *assign) {
     char text[48];
     (void)fprintf(stderr,
@@ -279,7 +267,7 @@ static bool write_all(struct assign *assign) {
     if (!same(&assign->now.setting, &assign->target.setting)) {
         struct place places[] = {
             assign->target, {assign->target.setting, assign->now.unit_id}, assign->now, {assign->now.setting, assign->target.unit_id}};
-        CHECK(code_of(assign->profile, assign->target.setting.baud, &code));
+        CHECK(profile_baud_code(assign->profile, assign->target.setting.baud, &code));
         (void)printf("Writing speed %u (code %u) ...\n", (unsigned)assign->target.setting.baud, code);
         write_register(assign, &assign->now, assign->profile->baud_register.address, code);
         if (!look(assign, places, ARRAY_COUNT(places)))
@@ -342,24 +330,6 @@ static bool verify(struct assign *assign) {
 
 /* ---- prepare ---- */
 
-static bool profile_find(struct assign *assign, const char *folder, const char *name) {
-    char path[PATH_SIZE];
-    struct profile *profile = NULL;
-    struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
-    CHECK(diagnostics);
-    diagnostics_init(diagnostics);
-    bool found = text_is_name(name) && snprintf(path, sizeof(path), "%s/%s.yaml", folder, name) < (int)sizeof(path) && access(path, R_OK) == 0;
-    bool good = found && profile_load(path, name, &assign->profiles.arena, diagnostics, &profile) == ERR_OK;
-    if (!found)
-        (void)fprintf(stderr, "yanhuo assign: there is no profile '%s' in %s\n  `ls %s` shows what there is.\n", name, folder, folder);
-    else if (!good)
-        diagnostics_print(diagnostics, stderr);
-    diagnostics_done(diagnostics);
-    free(diagnostics);
-    assign->profile = profile;
-    return good;
-}
-
 static bool profile_can(const struct assign *assign, bool baud_wanted) {
     const struct profile *profile = assign->profile;
     uint16_t code;
@@ -373,7 +343,7 @@ static bool profile_can(const struct assign *assign, bool baud_wanted) {
                       profile->name, profile->path, profile->source);
         return false;
     }
-    if (!baud_wanted || code_of(profile, assign->target.setting.baud, &code))
+    if (!baud_wanted || profile_baud_code(profile, assign->target.setting.baud, &code))
         return true;
     (void)fprintf(stderr, "yanhuo assign: %s cannot be set to %u baud: ", profile->name, (unsigned)assign->target.setting.baud);
     if (profile->bauds_count == 0)
@@ -431,7 +401,8 @@ static int understand(struct assign *assign, const char *port, const struct opti
         (void)fprintf(stderr, "yanhuo assign: a speed cannot be set over a network; connect the device to a serial port\n");
         return 2;
     }
-    if (!profile_find(assign, options->profiles ? options->profiles : config_profiles_dir(), options->profile))
+    assign->profile = field_profile_load("assign", options->profiles, options->profile, &assign->arena);
+    if (!assign->profile)
         return 2;
     const struct profile *profile = assign->profile;
     uint32_t factory = profile->factory_baud ? profile->factory_baud : 9600;
@@ -466,9 +437,9 @@ int command_assign(int argc, char **argv) {
         (void)fputs(usage_text, stderr);
         return 2;
     }
-    arena_init(&assign.profiles.arena);
+    arena_init(&assign.arena);
     int status = understand(&assign, argv[optind], &options);
     bus_client_close(assign.client);
-    arena_done(&assign.profiles.arena);
+    arena_done(&assign.arena);
     return status;
 }

@@ -18,6 +18,11 @@
 #define BY_ID "/dev/serial/by-id"
 #define SEVERAL_TRIES 3
 
+const struct sweep_setting field_usual[FIELD_USUAL_COUNT] = {
+    {9600, PARITY_NONE, 1}, {4800, PARITY_NONE, 1},  {2400, PARITY_NONE, 1},  {19200, PARITY_NONE, 1},
+    {9600, PARITY_EVEN, 1}, {19200, PARITY_EVEN, 1}, {38400, PARITY_NONE, 1}, {115200, PARITY_NONE, 1},
+};
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number) {

@@ -36,7 +36,11 @@ bool field_parities_read(const char *command, const char *text, enum bus_parity 
 /* A whole number within limits; `what` names it in the message. */
 bool field_number_read(const char *command, const char *what, const char *text, uint64_t least, uint64_t most, uint64_t *ret_number);
 
-/* "9600 8N1", "Modbus TCP" */
+/* What devices are set to, the most common first. */
+#define FIELD_USUAL_COUNT 8
+extern const struct sweep_setting field_usual[FIELD_USUAL_COUNT];
+
+/* "9600 8N1", "network" */
 const char *field_setting_text(char buffer[FIELD_SETTING_SIZE], const struct sweep_setting *setting);
 
 /* Ctrl-C sets the flag; a second one ends the program. */
@@ -70,6 +74,9 @@ struct field_profiles {
     unsigned count;
     const struct profile *items[FIELD_PROFILES_MAX];
 };
+
+/* One profile by name, from the folder (NULL: the installed one), or NULL after saying on stderr what is wrong. */
+const struct profile *field_profile_load(const char *command, const char *folder, const char *name, struct arena *arena);
 
 /* Every profile of a folder; those with errors are left out (`yanhuo check` is where they are told). */
 void field_profiles_load(struct field_profiles *profiles, const char *folder);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "gateway/commands/field.h"
@@ -23,6 +24,26 @@ static bool profile_name(const char *file, char name[NAME_SIZE]) {
     memcpy(name, file, length - suffix);
     name[length - suffix] = '\0';
     return text_is_name(name);
+}
+
+const struct profile *field_profile_load(const char *command, const char *folder, const char *name, struct arena *arena) {
+    char path[PATH_SIZE];
+    struct profile *profile = NULL;
+    struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
+    CHECK(diagnostics);
+    diagnostics_init(diagnostics);
+    if (!folder)
+        folder = config_profiles_dir();
+    bool found = text_is_name(name) && snprintf(path, sizeof(path), "%s/%s%s", folder, name, SUFFIX) < (int)sizeof(path) && access(path, R_OK) == 0;
+    if (!found) {
+        (void)fprintf(stderr, "yanhuo %s: there is no profile '%s' in %s\n  `ls %s` shows what there is.\n", command, name, folder, folder);
+    } else if (profile_load(path, name, arena, diagnostics, &profile) != ERR_OK) {
+        diagnostics_print(diagnostics, stderr);
+        profile = NULL;
+    }
+    diagnostics_done(diagnostics);
+    free(diagnostics);
+    return profile;
 }
 
 void field_profiles_load(struct field_profiles *profiles, const char *folder) {

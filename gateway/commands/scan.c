@@ -20,7 +20,6 @@
 #define LISTEN_US 250000 /* is somebody else talking? */
 #define EVERY_UNIT_MAX 6 /* so many in a row on a network: it does not look at the unit id */
 #define LOST_MAX 5       /* connections lost in a row until it is given up */
-#define REQUEST_BYTES 8
 
 struct found {
     struct sweep_setting setting;
@@ -350,8 +349,6 @@ static bool units_read(const char *text, uint64_t *ret_first, uint64_t *ret_last
 }
 
 static unsigned make_settings(bool serial, const char *bauds_text, const char *parities_text, struct sweep_setting settings[SWEEP_SETTINGS_MAX]) {
-    static const struct sweep_setting usual[] = {{9600, PARITY_NONE, 1}, {4800, PARITY_NONE, 1},  {2400, PARITY_NONE, 1},  {19200, PARITY_NONE, 1},
-                                                 {9600, PARITY_EVEN, 1}, {19200, PARITY_EVEN, 1}, {38400, PARITY_NONE, 1}, {115200, PARITY_NONE, 1}};
     static const uint32_t usual_bauds[] = {9600, 4800, 2400, 19200, 38400, 115200};
     uint32_t bauds[FIELD_BAUDS_MAX];
     enum bus_parity parities[3] = {PARITY_NONE};
@@ -362,8 +359,8 @@ static unsigned make_settings(bool serial, const char *bauds_text, const char *p
         return 1;
     }
     if (!bauds_text && !parities_text) {
-        memcpy(settings, usual, sizeof(usual));
-        return ARRAY_COUNT(usual);
+        memcpy(settings, field_usual, sizeof(field_usual));
+        return FIELD_USUAL_COUNT;
     }
     if ((bauds_text && !field_bauds_read("scan", bauds_text, bauds, &bauds_count)) ||
         (parities_text && !field_parities_read("scan", parities_text, parities, &parities_count)))

@@ -15,6 +15,7 @@
 #include "sensors/decode.h"
 
 #define EVERY_MS 1000 /* of all points alike, so that they merge */
+#define TINY 1e-9
 
 void fit_init(struct fit *fit, const struct profile *profile, struct arena *arena) {
     memset(fit, 0, sizeof(*fit));
@@ -47,6 +48,12 @@ const struct plan_request *fit_request(const struct fit *fit, unsigned index) {
     return &fit->plan.requests[index];
 }
 
+/* A float that is all but 0 is something else read as a float: inside every range, and no reading. */
+static bool is_absurd(const struct point *point, const struct value *value) {
+    double number;
+    return (point->type == TYPE_F32 || point->type == TYPE_F64) && value_number(value, &number) && number != 0 && number > -TINY && number < TINY;
+}
+
 static void note_point(struct fit *fit, uint16_t index, const struct reading *reading) {
     const struct point *point = &fit->spec.points[index];
     double number;
@@ -55,6 +62,10 @@ static void note_point(struct fit *fit, uint16_t index, const struct reading *re
             fit->empty++;
         else
             fit->wrong++;
+        return;
+    }
+    if (is_absurd(point, &reading->value)) {
+        fit->wrong++;
         return;
     }
     fit->good++;
