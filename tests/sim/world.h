@@ -95,7 +95,7 @@ void world_expect_value(struct world *world, const char *point, const char *expe
 const char *world_log(const struct world *world);
 __attribute__((format(printf, 2, 3), noreturn)) void world_fail(const struct world *world, const char *format, ...);
 
-/* 1, or what the environment says in YANHUO_SOAK and YANHUO_SEED (0: not set). */
+/* A number from the environment, 0 without one: YANHUO_SOAK, YANHUO_SEED, YANHUO_EVENT. */
 uint64_t world_environment(const char *name);
 
 #endif

@@ -8,8 +8,6 @@
 #include "base/check.h"
 #include "tests/sim/world_state.h"
 
-#define FILTER_WORDS_MAX 16
-
 void log_line(struct world *world, int64_t at_us, const char *format, ...) {
     char line[LINE_SIZE + 64];
     if (world->quiet)
