@@ -133,8 +133,8 @@ static bool on_input(struct stage *stage) {
 static int64_t next_byte(const struct stage *stage) {
     int64_t wake_us = NOW_NEVER;
     for (uint16_t i = 0; i < stage->simulation.config->buses_count; i++)
-        if (stage->simulation.config->buses[i].kind == BUS_SERIAL && stage->simulation.lines[i].wake_us < wake_us)
-            wake_us = stage->simulation.lines[i].wake_us;
+        if (stage->simulation.config->buses[i].kind == BUS_SERIAL && line_wake_us(&stage->simulation.lines[i]) < wake_us)
+            wake_us = line_wake_us(&stage->simulation.lines[i]);
     return wake_us;
 }
 

@@ -15,10 +15,11 @@
 #include "gateway/simulator/watch.h"
 
 #define TERMINALS "/dev/pts/"
+#define EARLY_US 40 /* what waking up takes: for a talk's last byte it is begun that much earlier, and the clock is watched */
 
 void line_init(struct line *line, const struct bus_spec *spec, struct plant *plant, const struct plant_listener *listener, int epoll_fd,
                uint64_t seed, FILE *log) {
-    *line = (struct line){.spec = spec, .listener = listener, .log = log, .epoll_fd = epoll_fd, .near_fd = -1, .far_fd = -1, .wake_us = NOW_NEVER};
+    *line = (struct line){.spec = spec, .listener = listener, .log = log, .epoll_fd = epoll_fd, .near_fd = -1, .far_fd = -1, .byte_us = NOW_NEVER};
     wire_init(&line->wire, spec, plant, seed);
 }
 
@@ -90,7 +91,7 @@ enum err line_plug(struct line *line, struct text *error) {
     if (err != ERR_OK)
         close_both(line);
     wire_clear(&line->wire);
-    line->wake_us = NOW_NEVER;
+    line->byte_us = NOW_NEVER;
     return err;
 }
 
@@ -102,7 +103,7 @@ void line_unplug(struct line *line) {
     if (length > 0 && strcmp(target, line->port) == 0) /* still ours */
         (void)unlink(line->spec->serial);
     close_both(line);
-    line->wake_us = NOW_NEVER;
+    line->byte_us = NOW_NEVER;
 }
 
 /* ---- bytes ---- */
@@ -127,14 +128,20 @@ void line_on_readable(struct line *line, int64_t now_us) {
         if (line->log)
             log_exchange(line, &exchange);
     }
-    line->wake_us = wire_next_us(&line->wire);
+    line->byte_us = wire_next_us(&line->wire, &line->byte_last);
+}
+
+int64_t line_wake_us(const struct line *line) {
+    return line->byte_us != NOW_NEVER && line->byte_last ? line->byte_us - EARLY_US : line->byte_us;
 }
 
 void line_on_time(struct line *line, int64_t now_us) {
     uint8_t bytes[WIRE_TALK_SIZE];
     int64_t last_us;
-    if (line->near_fd < 0 || now_us < line->wake_us)
+    if (line->near_fd < 0 || now_us < line_wake_us(line))
         return;
+    while (now_us < line->byte_us)
+        now_us = now_mono_us();
     size_t due = wire_take(&line->wire, now_us, bytes, sizeof(bytes), &last_us);
     /* What the terminal does not take is lost, as on a wire on which nobody listens. */
     ssize_t written = write(line->near_fd, bytes, due);
@@ -146,7 +153,7 @@ void line_on_time(struct line *line, int64_t now_us) {
         if (late_us > line->delay.worst_us)
             line->delay.worst_us = late_us;
     }
-    line->wake_us = wire_next_us(&line->wire);
+    line->byte_us = wire_next_us(&line->wire, &line->byte_last);
 }
 
 /* ---- what was observed ---- */

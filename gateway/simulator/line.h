@@ -25,7 +25,8 @@ struct line {
     char port[LINE_PORT_SIZE];
     struct wire wire;
     struct line_delay delay;
-    int64_t wake_us; /* NOW_NEVER while nobody speaks */
+    int64_t byte_us; /* when the next byte is due; NOW_NEVER while nobody speaks */
+    bool byte_last;  /* of a talk: the master's next move is counted from it */
 };
 
 /* The line is unplugged at first. `spec`, `plant`, `listener` and `log` must outlive it. */
@@ -38,6 +39,8 @@ NODISCARD enum err line_plug(struct line *line, struct text *error);
 void line_unplug(struct line *line);
 
 void line_on_readable(struct line *line, int64_t now_us);
+/* When line_on_time must be called; NOW_NEVER while nobody speaks. */
+int64_t line_wake_us(const struct line *line);
 void line_on_time(struct line *line, int64_t now_us);
 
 /* What was observed, in one line for a person; and the heading of the log. */

@@ -68,7 +68,7 @@ static bool garble_all(struct wire *wire, const struct wire_talk *but, int64_t b
 static struct wire_talk *talk_begin(struct wire *wire, int64_t begin_us) {
     for (size_t i = 0; i < WIRE_TALKS; i++)
         if (wire->talks[i].size == 0) {
-            wire->talks[i] = (struct wire_talk){.begin_us = begin_us};
+            wire->talks[i] = (struct wire_talk){.begin_us = begin_us, .device = CONFIG_NONE};
             return &wire->talks[i];
         }
     return NULL;
@@ -101,8 +101,19 @@ static void plan_noise_between(struct wire *wire, int64_t replied_us) {
     struct wire_talk *talk = talk_begin(wire, replied_us + wait_us);
     if (!talk)
         return;
+    talk->stray = true;
     talk_add(talk, noise, fault_noise(&wire->prng, noise));
     talk_close(wire, talk);
+}
+
+/* When a device takes up what it was asked: at once, or after what it still has to say. */
+static int64_t free_us(const struct wire *wire, uint16_t device, int64_t asked_us) {
+    for (size_t i = 0; i < WIRE_TALKS; i++) {
+        const struct wire_talk *talk = &wire->talks[i];
+        if (talk->size > 0 && talk->device == device && talk_due_us(wire, talk, talk->size - 1) > asked_us)
+            asked_us = talk_due_us(wire, talk, talk->size - 1);
+    }
+    return asked_us;
 }
 
 /* A frame is whole and its checksum good. */
@@ -127,9 +138,10 @@ static void on_frame(struct wire *wire, size_t size, struct wire_exchange *excha
         turnaround_us += (int64_t)fault->ms * 1000;
     if (exchange->fault == FAULT_LATE)
         turnaround_us = ((int64_t)wire->plant->config->devices[device].spec.timeout_ms + fault->ms) * 1000;
-    struct wire_talk *talk = talk_begin(wire, exchange->end_us + turnaround_us);
+    struct wire_talk *talk = talk_begin(wire, free_us(wire, device, exchange->end_us) + turnaround_us);
     if (!talk)
         return;
+    talk->device = device;
     uint8_t noise[FAULT_NOISE_MAX];
     if (exchange->fault == FAULT_NOISE_BEFORE)
         talk_add(talk, noise, fault_noise(&wire->prng, noise));
@@ -162,8 +174,10 @@ static void add_bytes(struct wire *wire, int64_t now_us, const uint8_t *bytes, s
     wire->heard_us = now_us;
     wire->request_end_us = begin_us + line_bytes_us(&wire->timing, size);
     line_judge_sent(&wire->judge, wire->request_end_us);
-    if (garble_all(wire, NULL, begin_us, wire->request_end_us))
+    if (garble_all(wire, NULL, begin_us, wire->request_end_us)) {
         wire->request_collided = true;
+        line_judge_disturbed(&wire->judge);
+    }
     memcpy(wire->request + wire->request_size, bytes, size);
     wire->request_size += size;
     struct wire_talk *echo = wire->echoes ? talk_begin(wire, begin_us) : NULL;
@@ -221,11 +235,16 @@ static int64_t talk_next_us(const struct wire *wire, const struct wire_talk *tal
     return next_us < last_us ? next_us : last_us;
 }
 
-int64_t wire_next_us(const struct wire *wire) {
+int64_t wire_next_us(const struct wire *wire, bool *ret_last) {
     int64_t next_us = NOW_NEVER;
+    *ret_last = false;
     for (size_t i = 0; i < WIRE_TALKS; i++) {
-        int64_t talk_us = wire->talks[i].size > 0 ? talk_next_us(wire, &wire->talks[i]) : NOW_NEVER;
-        next_us = talk_us < next_us ? talk_us : next_us;
+        const struct wire_talk *talk = &wire->talks[i];
+        int64_t talk_us = talk->size > 0 ? talk_next_us(wire, talk) : NOW_NEVER;
+        if (talk_us >= next_us)
+            continue;
+        next_us = talk_us;
+        *ret_last = talk_us == talk_due_us(wire, talk, talk->size - 1);
     }
     return next_us;
 }

@@ -3,7 +3,8 @@
  * caller, chance from a seed. The shell (line.c) moves the bytes through a pseudo terminal, which has no wire of its own:
  *
  *   a request   was written at once, but occupies the line from when its first byte was read, a character time for each byte
- *   an answer   begins a turnaround after that; each of its bytes is handed over when its last bit would have come through
+ *   an answer   begins a turnaround after that; each of its bytes is handed over when its last bit would have come through.
+ *               A device does one thing at a time: what it is asked while it owes an answer it takes up after that
  *   noise       occupies the line like an answer
  *   an echo     gives the master's own bytes back as they pass
  *
@@ -23,9 +24,10 @@ struct wire_talk { /* size 0: free */
     uint8_t bytes[WIRE_TALK_SIZE];
     size_t size, sent;
     int64_t begin_us, handed_us;
+    uint16_t device; /* CONFIG_NONE for noise and echo */
     size_t pause_at; /* the byte before which it is silent for pause_us */
     int64_t pause_us;
-    bool echo, stray; /* stray: of an exchange that the master has given up */
+    bool echo, stray; /* stray: it may come while another exchange is under way, and disturbs that one too */
 };
 
 struct wire {
@@ -65,8 +67,8 @@ void wire_clear(struct wire *wire);
 bool wire_hear(struct wire *wire, int64_t now_us, const uint8_t *bytes, size_t size, struct wire_exchange *ret_exchange);
 
 /* When the next bytes are to be handed over; NOW_NEVER when nobody speaks. Fast lines are handed over in groups, at most once
- * in 250 us; the last byte of a talk is never held back. */
-int64_t wire_next_us(const struct wire *wire);
+ * in 250 us; the last byte of a talk is never held back. *ret_last: that byte is the last of a talk. */
+int64_t wire_next_us(const struct wire *wire, bool *ret_last);
 
 /* The bytes due by now, at most `size`; *ret_last_us is when the last byte of a talk among them was due, NOW_NEVER for none. */
 size_t wire_take(struct wire *wire, int64_t now_us, uint8_t *bytes, size_t size, int64_t *ret_last_us);
