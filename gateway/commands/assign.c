@@ -152,10 +152,8 @@ static bool search(struct assign *assign) {
 
 static bool find(struct assign *assign) {
     char text[48];
-    if (!somebody_at(assign, &assign->now)) {
-        if (!assign->client || !search(assign))
-            return false;
-    }
+    if (!somebody_at(assign, &assign->now) && (!assign->client || !search(assign)))
+        return false;
     (void)printf("Found: %s\n", place_text(text, &assign->now));
     if (!open_at(assign, &assign->now.setting))
         return false;
@@ -208,21 +206,26 @@ static bool is_the_profile(struct assign *assign) {
 
 /* ---- write ---- */
 
-/* Function 6; devices that know only 16 say so. No answer is no failure: what counts is where the device is afterwards. */
-static void write_register(struct assign *assign, const struct place *place, uint16_t address, uint16_t value) {
+/* Function 6; devices that know only 16 say so. No answer is no failure: what counts is where the device is afterwards. False:
+ * refused, and it was said. */
+static bool write_register(struct assign *assign, const struct place *place, uint16_t address, uint16_t value) {
     struct bus_request request = {.unit_id = place->unit_id, .timeout_us = TIMEOUT_US};
     struct bus_answer answer;
     if (!open_at(assign, &place->setting))
-        return;
+        return false;
     frame_write_register(&request.pdu, address, value);
     bus_client_ask(assign->client, &request, &answer);
     if (answer.status == BUS_ANSWERED && answer.pdu.size == 2 && answer.pdu.bytes[1] == 1) {
         frame_write_registers(&request.pdu, address, &value, 1);
         bus_client_ask(assign->client, &request, &answer);
     }
-    if (answer.status == BUS_ANSWERED && answer.pdu.size == 2)
-        (void)fprintf(stderr, "  the device refused to write register 0x%04X: exception %u, %s\n", address, answer.pdu.bytes[1],
-                      frame_exception_name(answer.pdu.bytes[1]));
+    if (answer.status != BUS_ANSWERED || answer.pdu.size != 2)
+        return true;
+    (void)fprintf(stderr,
+                  "yanhuo assign: the device refused to write register 0x%04X: exception %u, %s\n"
+                  "  Some need a switch, a menu or a password to allow it, see the manual.\n",
+                  address, answer.pdu.bytes[1], frame_exception_name(answer.pdu.bytes[1]));
+    return false;
 }
 
 static void pause_us(struct assign *assign, int64_t length_us) {
@@ -260,7 +263,8 @@ static bool write_all(struct assign *assign) {
     if (assign->now.unit_id != assign->target.unit_id) {
         struct place places[] = {{assign->now.setting, assign->target.unit_id}, assign->now};
         (void)printf("Writing unit id %u ...\n", assign->target.unit_id);
-        write_register(assign, &assign->now, assign->profile->address_register.address, assign->target.unit_id);
+        if (!write_register(assign, &assign->now, assign->profile->address_register.address, assign->target.unit_id))
+            return false;
         if (!look(assign, places, ARRAY_COUNT(places)))
             return lost(assign);
     }
@@ -269,7 +273,8 @@ static bool write_all(struct assign *assign) {
             assign->target, {assign->target.setting, assign->now.unit_id}, assign->now, {assign->now.setting, assign->target.unit_id}};
         CHECK(profile_baud_code(assign->profile, assign->target.setting.baud, &code));
         (void)printf("Writing speed %u (code %u) ...\n", (unsigned)assign->target.setting.baud, code);
-        write_register(assign, &assign->now, assign->profile->baud_register.address, code);
+        if (!write_register(assign, &assign->now, assign->profile->baud_register.address, code))
+            return false;
         if (!look(assign, places, ARRAY_COUNT(places)))
             return lost(assign);
     }
@@ -367,12 +372,10 @@ static int assign_run(struct assign *assign) {
                    assign->port.spec.name);
     if (!confirm(assign, question, false) || !find(assign))
         return 1;
-    if (assign->target.setting.baud == 0)
-        assign->target.setting = assign->now.setting;
-    else if (assign->port.spec.kind == BUS_SERIAL) { /* only the speed changes */
-        assign->target.setting.parity = assign->now.setting.parity;
-        assign->target.setting.stop_bits = assign->now.setting.stop_bits;
-    }
+    uint32_t baud = assign->target.setting.baud;
+    assign->target.setting = assign->now.setting; /* nothing but the speed changes */
+    if (baud)
+        assign->target.setting.baud = baud;
     if (!is_the_profile(assign) || !target_is_free(assign))
         return 1;
     if (arrived(assign))

@@ -257,6 +257,16 @@ static void assign_tells_of_a_device_that_wants_its_power_switched(void **state)
     assert_printed("Switch the device's power off and on");
 }
 
+static void assign_ends_when_the_device_refuses(void **state) {
+    (void)state;
+    add_transmitter()->address_register = 0; /* there is none to write */
+    fake_field_start(&field);
+    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --baud 9600 --yes", field.path), 1);
+    assert_printed("the device refused to write register 0x07D0: exception 2, illegal data address");
+    assert_not_printed("power");
+    assert_int_equal(atomic_load(&field.writes), 0);
+}
+
 static void sniff_tells_the_traffic_and_never_sends(void **state) {
     (void)state;
     static const uint8_t request[] = {1, 3, 0, 0, 0, 2, 0xC4, 0x0B}, reply[] = {1, 3, 4, 2, 0x92, 0xFF, 0x9B, 0x5A, 0x3D};
@@ -387,6 +397,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(assign_searches_a_device_that_is_not_at_factory_settings, begin, finish),
         cmocka_unit_test_setup_teardown(assign_refuses_what_would_do_harm, begin, finish),
         cmocka_unit_test_setup_teardown(assign_tells_of_a_device_that_wants_its_power_switched, begin, finish),
+        cmocka_unit_test_setup_teardown(assign_ends_when_the_device_refuses, begin, finish),
         cmocka_unit_test_setup_teardown(sniff_tells_the_traffic_and_never_sends, begin, finish),
         cmocka_unit_test_setup_teardown(a_port_in_use_names_who_has_it, begin, finish),
         cmocka_unit_test_setup_teardown(a_wrong_call_tells_the_right_one, begin, finish),
