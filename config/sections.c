@@ -114,7 +114,12 @@ static void read_bus(struct loader *loader, const struct node *map, uint16_t ind
     char host[HOST_SIZE];
     CHECK(scalar_host(where->text, MODBUS_PORT, host, sizeof(host), &bus->port));
     bus->host = keep(loader, host);
-    refuse_keys(loader, map, line_keys, ARRAY_COUNT(line_keys), "is for a serial port; set it in the converter behind the TCP endpoint");
+    if (bus->kind == BUS_TCP) {
+        refuse_keys(loader, map, line_keys, ARRAY_COUNT(line_keys), "is for a serial port; set it in the converter behind the TCP endpoint");
+    } else if (!node_get(map, "baud")) { /* characters take a time that is not known */
+        refuse_keys(loader, map, line_keys, ARRAY_COUNT(line_keys), "says nothing without 'baud', the speed of the line behind the converter");
+        bus->baud = 0;
+    }
 }
 
 void load_buses(struct loader *loader) {

@@ -17,7 +17,7 @@ const char *bus_status_name(enum bus_status status) {
 
 struct line_timing bus_line_timing(const struct bus_spec *bus) {
     struct line_timing line = {0, 0};
-    if (bus->kind != BUS_SERIAL) /* a network: characters take no time we could plan with */
+    if (bus->kind == BUS_TCP || bus->baud == 0) /* characters take no time we could plan with */
         return line;
     line.baud = bus->baud;
     line.bits_per_character = (uint8_t)(1 + 8 + (bus->parity == PARITY_NONE ? 0 : 1) + bus->stop_bits);

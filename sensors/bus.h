@@ -39,7 +39,7 @@ struct bus_spec {
     uint16_t bus; /* index in the configuration */
     enum bus_kind kind;
     const char *serial; /* device node of a serial line */
-    uint32_t baud;
+    uint32_t baud; /* RTU over TCP: of the line behind the converter; 0 when it is not known */
     enum bus_parity parity;
     uint8_t stop_bits;
     const char *host; /* of a TCP endpoint */
@@ -47,7 +47,7 @@ struct bus_spec {
     uint32_t connect_timeout_ms;
 };
 
-/* 8 data bits always; 0 baud for a network, on which characters take no time. */
+/* 8 data bits always; 0 baud for a network, on which characters take no time, and for a line of unknown speed behind one. */
 struct line_timing bus_line_timing(const struct bus_spec *bus);
 
 #endif

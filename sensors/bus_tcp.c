@@ -6,6 +6,7 @@
  *             -- link near ----> WAITING --- opened --> SENT;  failed --> BUS_DISCONNECTED
  *             -- in a pause ---> BUS_DISCONNECTED at once
  *
+ * To a line behind a converter whose speed is known, the next request waits for the line's silence after the last answer.
  * Callbacks only note what happened; settle() is the one place that steps the poller, so nothing recurses, also when a sink
  * calls bus_tcp_write. A connection is made anew after UNANSWERED_MAX requests in a row to which nothing at all came,
  * from whichever unit behind it, and when the boundary of frames is lost. */
@@ -34,6 +35,7 @@ struct bus_tcp {
     struct bus_request request;
     struct bus_answer answer;
     int64_t sent_us, answer_by_us;
+    int64_t quiet_until_us; /* a line's silence after the last transaction; nothing is sent before */
     uint16_t transaction;
     unsigned unanswered; /* requests in a row */
     int failed_error;    /* why there is no connection */
@@ -61,6 +63,9 @@ static void answer_give(struct bus_tcp *bus, enum bus_status status, int os_erro
     bus->answer.turnaround_us = status == BUS_ANSWERED ? bus->answer.now.mono_us - bus->sent_us : 0;
     if (status != BUS_ANSWERED)
         bus->answer.pdu.size = 0;
+    struct line_timing timing = bus_line_timing(bus->spec);
+    if (timing.baud != 0)
+        bus->quiet_until_us = bus->answer.now.mono_us + line_silence_us(&timing);
     tcp_receiver_end(&bus->receiver);
     bus->phase = ANSWERED;
 }
@@ -89,13 +94,17 @@ static void request_send(struct bus_tcp *bus) {
         answer_give(bus, BUS_DISCONNECTED, os_error);
 }
 
+static bool may_send(const struct bus_tcp *bus) {
+    return tcp_link_is_open(bus->link) && now_mono_us() >= bus->quiet_until_us;
+}
+
 static void request_take(struct bus_tcp *bus, const struct bus_request *request) {
     CHECK(bus->phase == IDLE);
     bus->request = *request;
     bus->phase = WAITING;
-    if (tcp_link_is_open(bus->link))
+    if (may_send(bus))
         request_send(bus);
-    else if (!tcp_link_is_near(bus->link))
+    else if (!tcp_link_is_open(bus->link) && !tcp_link_is_near(bus->link))
         answer_give(bus, BUS_DISCONNECTED, bus->failed_error);
 }
 
@@ -105,7 +114,7 @@ static void on_opened(void *context) {
     struct bus_tcp *bus = context;
     tcp_receiver_init(&bus->receiver);
     bus->unanswered = 0;
-    if (bus->phase == WAITING)
+    if (bus->phase == WAITING && may_send(bus))
         request_send(bus);
 }
 
@@ -218,6 +227,14 @@ static void effects_pass_on(struct bus_tcp *bus, const struct poller_effects *ef
     }
 }
 
+static int64_t next_wake(const struct bus_tcp *bus) {
+    if (bus->phase == SENT)
+        return bus->answer_by_us;
+    if (bus->phase == WAITING && tcp_link_is_open(bus->link))
+        return bus->quiet_until_us;
+    return bus->phase == IDLE ? poller_next_wake(bus->poller) : NOW_NEVER;
+}
+
 static void settle(void *context) {
     struct bus_tcp *bus = context;
     struct poller_event event;
@@ -229,7 +246,9 @@ static void settle(void *context) {
     if (bus->phase == SENT && now_mono_us() >= bus->answer_by_us)
         answer_timed_out(bus);
     for (bool more = true; more;) {
-        if (bus->phase == WAITING)
+        if (bus->phase == WAITING && may_send(bus))
+            request_send(bus);
+        if (bus->phase == WAITING && !tcp_link_is_open(bus->link))
             tcp_link_need(bus->link);
         more = event_next(bus, &event);
         if (more) {
@@ -243,7 +262,7 @@ static void settle(void *context) {
     bus->settling = false;
     if (bus->closing)
         return;
-    tcp_link_wake_at(bus->link, bus->phase == SENT ? bus->answer_by_us : bus->phase == IDLE ? poller_next_wake(bus->poller) : NOW_NEVER);
+    tcp_link_wake_at(bus->link, next_wake(bus));
 }
 
 enum err bus_tcp_open(void *uv_loop, const struct bus_spec *spec, struct poller *poller, struct trace *trace, const struct bus_sink *sink,

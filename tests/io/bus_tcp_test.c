@@ -122,6 +122,7 @@ struct world {
     uv_timer_t look; /* so that the loop returns now and then */
     struct bus_fixture fixture;
     struct bus_tcp *bus;
+    uint32_t baud;   /* of the line behind a converter; 0: not known */
     unsigned posted; /* writes from the sink */
     bool closed;
 };
@@ -132,6 +133,8 @@ static void on_look(uv_timer_t *timer) {
 
 static void world_start(struct world *world, enum bus_kind kind, const char *host, uint16_t port) {
     world->fixture.spec = (struct bus_spec){.name = "kit", .kind = kind, .host = host, .port = port, .connect_timeout_ms = 1000};
+    world->fixture.spec.baud = world->baud;
+    world->fixture.spec.stop_bits = 1;
     bus_fixture_init(&world->fixture);
     assert_int_equal(uv_loop_init(&world->loop), 0);
     assert_int_equal(uv_timer_init(&world->loop, &world->look), 0);
@@ -143,6 +146,12 @@ static void world_start(struct world *world, enum bus_kind kind, const char *hos
 static void world_open(struct world *world, enum bus_kind kind, const char *host, uint16_t port) {
     memset(world, 0, sizeof(*world));
     world_start(world, kind, host, port);
+}
+
+static void world_open_line(struct world *world, const char *host, uint16_t port, uint32_t baud) {
+    memset(world, 0, sizeof(*world));
+    world->baud = baud;
+    world_start(world, BUS_RTU_OVER_TCP, host, port);
 }
 
 static void on_closed(void *context) {
@@ -236,6 +245,24 @@ static void a_good_connection_is_kept(void **state) {
     struct polled last;
     bus_fixture_last(&world.fixture, &last);
     assert_true(last.late_us < 50000 && last.took_us < 50000);
+    world_close(&world);
+    fake_slave_stop(&slave);
+}
+
+/* A converter with a line of 1200 baud behind it: a silence of 29.2 ms stands between two requests, though they are due each 20 ms. */
+static void a_line_behind_a_converter_has_its_silence(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct world world;
+    fake_slave_tcp(&slave, 0, true, fake_good);
+    world_open_line(&world, "127.0.0.1", slave.port, 1200);
+    assert_true(run_until(&world, BUS_ANSWERED, 1));
+    unsigned requests = atomic_load(&slave.requests);
+    int64_t begun_us = now_mono_us();
+    assert_true(run_until(&world, BUS_ANSWERED, 20));
+    int64_t took_us = now_mono_us() - begun_us;
+    assert_int_equal(atomic_load(&slave.connections), 1);
+    assert_true(took_us >= (int64_t)(atomic_load(&slave.requests) - requests) * 29000);
     world_close(&world);
     fake_slave_stop(&slave);
 }
@@ -401,6 +428,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_has_its_status_and_passes),
         cmocka_unit_test(a_good_connection_is_kept),
+        cmocka_unit_test(a_line_behind_a_converter_has_its_silence),
         cmocka_unit_test(silence_makes_a_new_connection_after_three_requests),
         cmocka_unit_test(refused_then_up),
         cmocka_unit_test(a_name_is_resolved_and_its_addresses_tried),
