@@ -25,23 +25,21 @@ static void add_request(struct estimate_bus *estimate, const struct plan_request
     estimate->requests++;
     estimate->load += share;
     estimate->round_us += cost_us;
-    if (cost_us > estimate->longest_us)
-        estimate->longest_us = cost_us;
-    if (!request->fire)
+    if (!request->fire) {
+        estimate->longest_us = cost_us > estimate->longest_us ? cost_us : estimate->longest_us;
         return;
+    }
     estimate->fire_load += share;
-    estimate->fire_blocked_us += cost_us;
+    estimate->fire_round_us += cost_us;
     if (!estimate->fire_period_ms || request->every_ms < estimate->fire_period_ms)
         estimate->fire_period_ms = request->every_ms;
 }
 
-enum err estimate_bus(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_bus *ret_estimate) {
-    const struct bus_spec *spec = &config->buses[bus];
-    uint32_t fire_longest_ms = 0;
-    *ret_estimate = (struct estimate_bus){.line = spec->kind == BUS_SERIAL, .failed_device = CONFIG_NONE};
-    struct line_timing timing = {0};
-    if (ret_estimate->line)
-        timing = bus_line_timing(spec);
+/* As if the bus were of this kind. */
+static enum err estimate_as(const struct config *config, uint16_t bus, const struct bus_spec *spec, struct arena *scratch,
+                            struct estimate_bus *ret_estimate) {
+    struct line_timing timing = bus_line_timing(spec);
+    *ret_estimate = (struct estimate_bus){.line = timing.baud != 0, .failed_device = CONFIG_NONE};
     for (uint16_t i = 0; i < config->devices_count; i++) {
         const struct config_device *device = &config->devices[i];
         struct plan plan;
@@ -49,28 +47,49 @@ enum err estimate_bus(const struct config *config, uint16_t bus, struct arena *s
             continue;
         ret_estimate->devices++;
         ret_estimate->points += device->spec.points_count;
-        int64_t silent_us = device->spec.timeout_ms * (int64_t)1000 + (ret_estimate->line ? line_silence_us(&timing) : 0);
-        if (silent_us > ret_estimate->silent_us)
-            ret_estimate->silent_us = silent_us;
         enum err err = plan_build(&device->spec, ret_estimate->line ? &timing : NULL, scratch, &plan);
         if (err) {
             ret_estimate->failed_device = i;
             return err;
         }
-        for (uint16_t k = 0; k < plan.count; k++) {
-            const struct plan_request *request = &plan.requests[k];
-            add_request(ret_estimate, request, ret_estimate->line ? plan_cost_us(request, &timing, PLAN_TURNAROUND_US) : 0);
-            if (request->fire && request->every_ms > fire_longest_ms)
-                fire_longest_ms = request->every_ms;
-        }
-    }
-    /* At worst a fire request waits for its period, for the longest transaction that has just begun, and for every other
-     * fire request, and then for itself. */
-    if (fire_longest_ms) {
-        ret_estimate->fire_blocked_us += ret_estimate->longest_us;
-        ret_estimate->fire_seen_us = fire_longest_ms * (int64_t)1000 + ret_estimate->fire_blocked_us;
+        for (uint16_t k = 0; k < plan.count; k++)
+            add_request(ret_estimate, &plan.requests[k], plan_cost_us(&plan.requests[k], ret_estimate->line ? &timing : NULL, PLAN_TURNAROUND_US));
     }
     return ERR_OK;
+}
+
+enum err estimate_bus(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_bus *ret_estimate) {
+    return estimate_as(config, bus, &config->buses[bus], scratch, ret_estimate);
+}
+
+/* All fire requests and one other that has just begun must end within the shortest fire period. */
+static int64_t fire_needs_us(const struct estimate_bus *estimate) {
+    return estimate->fire_round_us + estimate->longest_us;
+}
+
+bool estimate_keeps_fire(const struct estimate_bus *estimate) {
+    return !estimate->fire_period_ms || fire_needs_us(estimate) <= estimate->fire_period_ms * (int64_t)1000;
+}
+
+void estimate_advise(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_advice *ret_advice) {
+    static const uint32_t bauds[] = {2400, 4800, 9600, 19200, 38400, 57600, 115200};
+    struct bus_spec spec = config->buses[bus];
+    struct estimate_bus estimate;
+    *ret_advice = (struct estimate_advice){0, 0, 0};
+    for (size_t i = 0; i < sizeof(bauds) / sizeof(bauds[0]) && !ret_advice->baud; i++) {
+        if (bauds[i] <= config->buses[bus].baud)
+            continue;
+        spec.baud = bauds[i];
+        if (estimate_as(config, bus, &spec, scratch, &estimate) == ERR_OK && estimate_keeps_fire(&estimate))
+            ret_advice->baud = bauds[i];
+    }
+    if (estimate_bus(config, bus, scratch, &estimate) != ERR_OK)
+        return;
+    ret_advice->period_ms = (uint32_t)((fire_needs_us(&estimate) + 99999) / 100000 * 100);
+    int64_t room_us = estimate.fire_period_ms * (int64_t)1000 - estimate.longest_us;
+    int64_t lines = room_us > 0 ? (estimate.fire_round_us + room_us - 1) / room_us : 0;
+    if (lines > 1 && lines <= estimate.devices)
+        ret_advice->lines = (unsigned)lines;
 }
 
 static double message_bytes(const struct config *config, const struct config_mqtt *mqtt, const char *device, double payload) {

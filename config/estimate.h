@@ -1,27 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a configuration will cost before it runs: how full each line is, how soon a fire point is seen, how many megabytes a
- * month each uplink carries. Pure. The figures are estimates with their assumptions named in estimate.c. */
+ * month each uplink carries. Pure. The figures are estimates with their assumptions named in estimate.c (load, traffic) and estimate_latency.c. */
 #ifndef YANHUO_ESTIMATE_H
 #define YANHUO_ESTIMATE_H
 
 #include "config/config.h"
+#include "sensors/plan.h"
 
 struct estimate_bus {
-    bool line; /* a serial line; an endpoint has no line time, and only the counts below are meant */
+    bool line; /* characters take time on it; a network endpoint has no line time, and only the counts below are meant */
     uint16_t devices, requests;
     uint32_t points;
     double load, fire_load;  /* share of the line's time: 1 is full; of all requests, of those with fire points */
     int64_t round_us;        /* every request once, one after the other */
-    int64_t longest_us;      /* the longest single one */
+    int64_t longest_us;      /* the longest single one that is not fire */
     uint32_t fire_period_ms; /* shortest of a fire point; 0: there is none */
-    int64_t fire_blocked_us; /* what can stand between a fire request's release and its end */
-    int64_t fire_seen_us;    /* a fire point is seen within this while no device is silent; 0: there is none */
-    int64_t silent_us;       /* one device newly silent adds this at most, its timeout and the silence after it */
+    int64_t fire_round_us;   /* every fire request once, one after the other */
     uint16_t failed_device;  /* ERR_RANGE: this one needs too many requests */
 };
 
 /* `scratch` holds the plans meanwhile. ERR_RANGE when a device needs more requests than there may be. */
 NODISCARD enum err estimate_bus(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_bus *ret_estimate);
+
+/* Can every fire point be polled with its period, whatever else is due? */
+bool estimate_keeps_fire(const struct estimate_bus *estimate);
+/* What would keep them on a bus that does not; each 0 when it would not. Computed, with everything else as it is. */
+struct estimate_advice {
+    uint32_t baud;      /* the lowest usual one */
+    uint32_t period_ms; /* for fire points polled more often than that */
+    unsigned lines;     /* with the devices spread evenly */
+};
+void estimate_advise(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_advice *ret_advice);
+
+/* Newly silent devices for which the latencies are told: in the period in question they cost the line a timeout each. Any
+ * number that is known dead costs nothing but what `blocked` in estimate_latency.c says. */
+#define ESTIMATE_CASES 3
+extern const unsigned estimate_silent[ESTIMATE_CASES]; /* 0, 1, 3 */
+
+/* One fire request, and the time from a change that its device has seen to the end of the reply that tells it. */
+struct estimate_fire {
+    uint16_t device;
+    const struct plan_request *request;
+    int64_t own_us; /* of its transaction */
+    int64_t seen_us[ESTIMATE_CASES];
+};
+NODISCARD enum err estimate_fires(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_fire **ret_fires,
+                                  uint16_t *ret_count);
+/* From the change to the end of the action's write, echo included. */
+NODISCARD enum err estimate_action(const struct config *config, uint16_t action, struct arena *scratch, int64_t ret_written_us[ESTIMATE_CASES]);
 
 struct estimate_uplink {
     double messages_per_hour;

@@ -2,6 +2,7 @@
 /* What can only be seen when the whole site is known: who shares an address, a port, a speed; what is missing altogether. */
 #include <string.h>
 
+#include "base/text.h"
 #include "config/estimate.h"
 #include "config/loader.h"
 
@@ -61,7 +62,7 @@ static void check_speeds(const struct loader *loader) {
         if (device->bus == CONFIG_NONE || !more->profile || !more->profile->factory_baud)
             continue;
         const struct bus_spec *bus = &loader->buses[device->bus];
-        if (bus->kind == BUS_SERIAL && bus->baud != more->profile->factory_baud && !told_before(loader, i))
+        if (bus_line_timing(bus).baud != 0 && bus->baud != more->profile->factory_baud && !told_before(loader, i))
             source_warning(&loader->site, node_place(schema_member(&schema_device, more->node, "profile")),
                            "a '%s' leaves the factory with %u baud, but the bus '%s' runs at %u: set the device to %u first", more->profile->name,
                            (unsigned)more->profile->factory_baud, bus->name, (unsigned)bus->baud, (unsigned)bus->baud);
@@ -111,26 +112,40 @@ static void check_descriptions(const struct loader *loader) {
         }
         if (size > PAYLOAD_SIZE)
             source_error(&loader->site, node_place(loader->devices_more[i].node),
-                         "the points of '%s' take about %zu bytes to describe, %d at most; shorten names and labels, or poll fewer points", spec->name, size,
-                         PAYLOAD_SIZE);
+                         "the points of '%s' take about %zu bytes to describe, %d at most; shorten names and labels, or poll fewer points",
+                         spec->name, size, PAYLOAD_SIZE);
     }
 }
 
-static void check_line(const struct loader *loader, const struct node *node, const struct estimate_bus *line) {
+static void say_one(struct text *text, uint64_t number, const char *what) {
+    if (number == 0)
+        return;
+    text_add(text, text->length == 0 ? "; what would do: " : ", or ");
+    text_add_u64(text, number);
+    text_add(text, what);
+}
+
+static void check_line(struct loader *loader, const struct node *node, uint16_t bus, const struct estimate_bus *line) {
     const char *name = node->key->text;
-    double blocked_ms = (double)line->fire_blocked_us / 1000.0;
-    if (line->fire_period_ms && (line->fire_load >= 1 || blocked_ms > line->fire_period_ms))
-        source_error(
-            &loader->site, node->key,
-            "the line '%s' cannot poll its fire points every %u ms: they and the longest other request take %.0f ms; raise the baud, split the "
-            "line or lengthen their period",
-            QUOTE(name), (unsigned)line->fire_period_ms, blocked_ms);
-    else if (line->load >= 1)
+    if (!estimate_keeps_fire(line)) {
+        char bytes[160];
+        struct text words;
+        struct estimate_advice advice;
+        text_init(&words, bytes, sizeof(bytes));
+        estimate_advise(loader->config, bus, &loader->scratch, &advice);
+        say_one(&words, advice.baud, " baud");
+        say_one(&words, advice.period_ms, " ms as their period");
+        say_one(&words, advice.lines, " lines with the devices spread evenly");
+        source_error(&loader->site, node->key,
+                     "the line '%s' cannot poll its fire points every %u ms: they and the longest other request take %.0f ms%s", QUOTE(name),
+                     (unsigned)line->fire_period_ms, (double)(line->fire_round_us + line->longest_us) / 1000.0, bytes);
+    } else if (line->load >= 1) {
         source_warning(
             &loader->site, node->key,
             "the line '%s' would be busy %.0f %% of the time: its points are polled less often than asked; raise the baud, split the line or "
             "lengthen periods",
             QUOTE(name), line->load * 100);
+    }
 }
 
 /* Only of a site without errors, because a plan is made of points that are right. */
@@ -144,7 +159,7 @@ static void check_lines(struct loader *loader) {
                          "the device '%s' needs more than %d requests to be read; poll fewer points, or more of them with the same period",
                          loader->devices[estimate.failed_device].spec.name, REQUESTS_PER_DEVICE_MAX);
         else if (estimate.line)
-            check_line(loader, node, &estimate);
+            check_line(loader, node, i, &estimate);
     }
 }
 

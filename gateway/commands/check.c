@@ -4,11 +4,45 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "config/estimate.h"
 #include "config/load.h"
 #include "gateway/commands/commands.h"
+
+static void print_cases(const int64_t *cases_us) {
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        printf(" %9.3f s", (double)cases_us[i] / 1e6);
+    putchar('\n');
+}
+
+/* Each fire point, and each action whose alarm is of this bus: how late at worst, by newly silent devices. */
+static void print_latencies(const struct config *config, uint16_t index, struct arena *scratch) {
+    struct estimate_fire *fires;
+    uint16_t count;
+    if (estimate_fires(config, index, scratch, &fires, &count) != ERR_OK)
+        return;
+    bool head = false;
+    for (uint16_t i = 0; i < count; i++)
+        for (uint16_t p = 0; p < fires[i].request->points_count; p++) {
+            const struct device_spec *device = &config->devices[fires[i].device].spec;
+            if (!head)
+                printf("    %-46s %9u   %9u   %9u\n", "at worst, with so many devices newly silent:", estimate_silent[0], estimate_silent[1],
+                       estimate_silent[2]);
+            head = true;
+            printf("    seen    %s/%-*s", device->name, 37 - (int)strlen(device->name), device->points[fires[i].request->points[p]].name);
+            print_cases(fires[i].seen_us);
+        }
+    for (uint16_t i = 0; i < config->actions_count; i++) {
+        const struct config_action *action = &config->actions[i];
+        int64_t written_us[ESTIMATE_CASES];
+        if (config->devices[config->alarms[action->alarm].device].bus != index || estimate_action(config, i, scratch, written_us) != ERR_OK)
+            continue;
+        printf("    written %-38s", action->name);
+        print_cases(written_us);
+    }
+}
 
 static void print_bus(const struct config *config, uint16_t index, struct arena *scratch) {
     struct estimate_bus bus;
@@ -17,10 +51,8 @@ static void print_bus(const struct config *config, uint16_t index, struct arena 
     printf("  bus %-18s %3u devices %5u points %4u requests", config->buses[index].name, bus.devices, (unsigned)bus.points, bus.requests);
     if (bus.line)
         printf("   load %5.1f %%   round %6.0f ms", bus.load * 100, (double)bus.round_us / 1000);
-    if (bus.line && bus.fire_period_ms)
-        printf("   fire seen within %.1f s, and %.1f s more for each device newly silent", (double)bus.fire_seen_us / 1e6,
-               (double)bus.silent_us / 1e6);
     putchar('\n');
+    print_latencies(config, index, scratch);
 }
 
 static void print_uplink(const struct config *config, uint16_t index, struct arena *scratch) {

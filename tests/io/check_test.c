@@ -40,7 +40,9 @@ static void check_tells_what_a_site_costs(void **state) {
     assert_int_equal(run("check -c " GOOD), 0);
     assert_printed("site-01: 2 places, 3 buses, 4 devices, 20 points, 11 alarms, 3 actions, 2 uplinks\n");
     assert_printed("  bus line ");
-    assert_printed("fire seen within 1.");
+    assert_printed("at worst, with so many devices newly silent:           0           1           3\n");
+    assert_printed("    seen    meter-1/leakage ");
+    assert_printed("    written cut ");
     assert_printed("  uplink city ");
     assert_printed(" MB a month");
     assert_printed("0 errors, 1 warning\n");

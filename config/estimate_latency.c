@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How late at worst, from the rules of sensors/schedule.h and sensors/poller.h and nothing else:
+ *
+ *   seen(k)    = period + own + shifted + blocked + the k largest of (timeout + silence) among the other devices of the bus
+ *   own        the fire request's transaction: 13 characters and its data, the turnaround, the silence
+ *   shifted    fire requests of another period: they stand before this one at some releases and not at others. Those of the same
+ *              period stand before it always, and the distance from one reply to the next stays a period.
+ *   blocked    the longest other request, or probe of a dead device, that does not fit between two fire rounds: such a one goes
+ *              by age whatever is due. 0 when all fit, because then each starts only if it ends before the fire release.
+ *   written(k) = seen(k) of the alarm's point + on-delay + further readings that must agree + wait + the write's transaction
+ *   wait       on the line of the reply it is held for the verdict, at most POLLER_HOLD_US; on another bus, or after a delay, the
+ *              longest transaction that can be under way: a good one, or one that is not answered
+ *
+ * A device that falls silent costs its timeout once a period, however many requests it has (poller.h). Timeouts are the
+ * configured ones; learned ones are shorter. Not counted: the time of the gateway itself (measured below 1 ms), a network's. A
+ * point that is not fire is asked when it fits: for it, one whole round is added. An alarm on communication comes with the
+ * third miss. */
+#include "config/estimate.h"
+
+#include "sensors/poller.h"
+
+#define WRITE_CHARACTERS 16  /* one coil or register, there and back */
+#define WRITES_CHARACTERS 17 /* several registers, without their values */
+#define REQUEST_CHARACTERS 8 /* a read that is not answered */
+
+const unsigned estimate_silent[ESTIMATE_CASES] = {0, 1, 3};
+
+struct work {
+    uint16_t device;
+    const struct plan_request *request;
+    int64_t cost_us;
+};
+
+struct line {
+    struct line_timing timing;
+    bool timed;
+    struct work *works;
+    uint16_t works_count;
+    int64_t fire_round_us, round_us;
+    uint32_t fire_period_ms;
+};
+
+static int64_t max_us(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static int64_t silent_us(const struct line *line, const struct config_device *device) {
+    return device->spec.timeout_ms * (int64_t)1000 + (line->timed ? line_silence_us(&line->timing) : 0);
+}
+
+/* A transaction that is not answered. */
+static int64_t unanswered_us(const struct line *line, const struct config_device *device) {
+    return silent_us(line, device) + (line->timed ? line_bytes_us(&line->timing, REQUEST_CHARACTERS) : 0);
+}
+
+static enum err gather(const struct config *config, uint16_t bus, struct arena *scratch, struct line *ret_line) {
+    *ret_line = (struct line){.timing = bus_line_timing(&config->buses[bus])};
+    ret_line->timed = ret_line->timing.baud != 0;
+    const struct line_timing *timing = ret_line->timed ? &ret_line->timing : NULL;
+    uint32_t devices_count = 0;
+    for (uint16_t i = 0; i < config->devices_count; i++)
+        devices_count += config->devices[i].bus == bus;
+    ret_line->works = arena_take(scratch, devices_count * REQUESTS_PER_DEVICE_MAX + 1, sizeof(*ret_line->works));
+    for (uint16_t i = 0; i < config->devices_count; i++) {
+        struct plan plan;
+        if (config->devices[i].bus != bus)
+            continue;
+        enum err err = plan_build(&config->devices[i].spec, timing, scratch, &plan);
+        if (err)
+            return err;
+        for (uint16_t k = 0; k < plan.count; k++) {
+            struct work work = {i, &plan.requests[k], plan_cost_us(&plan.requests[k], timing, PLAN_TURNAROUND_US)};
+            ret_line->works[ret_line->works_count++] = work;
+            ret_line->round_us += work.cost_us;
+            if (!work.request->fire)
+                continue;
+            ret_line->fire_round_us += work.cost_us;
+            if (!ret_line->fire_period_ms || work.request->every_ms < ret_line->fire_period_ms)
+                ret_line->fire_period_ms = work.request->every_ms;
+        }
+    }
+    return ERR_OK;
+}
+
+static int64_t blocked_us(const struct config *config, uint16_t bus, const struct line *line) {
+    int64_t pause_us = line->fire_period_ms * (int64_t)1000 - line->fire_round_us, blocked = 0;
+    if (!line->timed)
+        return 0;
+    for (uint16_t i = 0; i < line->works_count; i++)
+        if (!line->works[i].request->fire && line->works[i].cost_us > pause_us)
+            blocked = max_us(blocked, line->works[i].cost_us);
+    for (uint16_t i = 0; i < config->devices_count; i++)
+        if (config->devices[i].bus == bus && unanswered_us(line, &config->devices[i]) > pause_us)
+            blocked = max_us(blocked, unanswered_us(line, &config->devices[i]));
+    return blocked;
+}
+
+static int64_t shifted_us(const struct line *line, const struct work *work) {
+    int64_t shifted = 0;
+    for (uint16_t i = 0; i < line->works_count; i++)
+        if (line->works[i].request->fire && line->works[i].request->every_ms != work->request->every_ms)
+            shifted += line->works[i].cost_us;
+    return shifted;
+}
+
+/* The `count` devices whose silence costs most, without `own`; fewer when there are not so many. */
+static int64_t silence_of(const struct config *config, uint16_t bus, const struct line *line, uint16_t own, unsigned count) {
+    int64_t sum = 0, bound = INT64_MAX;
+    while (count > 0) {
+        int64_t largest = -1;
+        unsigned equal = 0;
+        for (uint16_t i = 0; i < config->devices_count; i++) {
+            int64_t one = config->devices[i].bus == bus && i != own ? silent_us(line, &config->devices[i]) : -1;
+            if (one < bound && one > largest) {
+                largest = one;
+                equal = 0;
+            }
+            equal += one == largest && one >= 0;
+        }
+        if (largest < 0)
+            break;
+        unsigned taken = equal < count ? equal : count;
+        sum += largest * taken;
+        count -= taken;
+        bound = largest;
+    }
+    return sum;
+}
+
+static void fill_seen(const struct config *config, uint16_t bus, const struct line *line, const struct work *work,
+                      int64_t ret_seen_us[ESTIMATE_CASES]) {
+    int64_t base_us = work->request->every_ms * (int64_t)1000 + work->cost_us;
+    if (work->request->fire)
+        base_us += shifted_us(line, work) + blocked_us(config, bus, line);
+    else
+        base_us += line->round_us - work->cost_us;
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_seen_us[i] = base_us + silence_of(config, bus, line, work->device, estimate_silent[i]);
+}
+
+enum err estimate_fires(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_fire **ret_fires, uint16_t *ret_count) {
+    struct line line;
+    enum err err = gather(config, bus, scratch, &line);
+    if (err)
+        return err;
+    *ret_fires = arena_take(scratch, line.works_count + 1u, sizeof(**ret_fires));
+    *ret_count = 0;
+    for (uint16_t i = 0; i < line.works_count; i++) {
+        const struct work *work = &line.works[i];
+        if (!work->request->fire)
+            continue;
+        struct estimate_fire *fire = &(*ret_fires)[(*ret_count)++];
+        *fire = (struct estimate_fire){.device = work->device, .request = work->request, .own_us = work->cost_us};
+        fill_seen(config, bus, &line, work, fire->seen_us);
+    }
+    return ERR_OK;
+}
+
+static bool reads_point(const struct plan_request *request, uint16_t point) {
+    for (uint16_t i = 0; i < request->points_count; i++)
+        if (request->points[i] == point)
+            return true;
+    return false;
+}
+
+/* When the alarm's condition is known: its point is seen, or its device has missed three requests. */
+static void fill_known(const struct config *config, const struct config_alarm *alarm, const struct line *line, int64_t ret_known_us[ESTIMATE_CASES]) {
+    uint16_t bus = config->devices[alarm->device].bus;
+    const struct work *best = NULL;
+    for (uint16_t i = 0; i < line->works_count; i++) {
+        const struct work *work = &line->works[i];
+        bool wanted = work->device == alarm->device && (alarm->point == CONFIG_NONE || reads_point(work->request, alarm->point));
+        if (wanted && (best == NULL || work->request->every_ms < best->request->every_ms))
+            best = work;
+    }
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_known_us[i] = 0;
+    if (best == NULL) /* nothing is read of it */
+        return;
+    fill_seen(config, bus, line, best, ret_known_us);
+    for (unsigned i = 0; i < ESTIMATE_CASES && alarm->point == CONFIG_NONE; i++)
+        ret_known_us[i] += (DEVICE_MISSES_MAX - 1) * best->request->every_ms * (int64_t)1000 + unanswered_us(line, &config->devices[alarm->device]);
+    for (unsigned i = 0; i < ESTIMATE_CASES && alarm->of_n > 1; i++)
+        ret_known_us[i] += (alarm->of_n - 1) * best->request->every_ms * (int64_t)1000;
+}
+
+enum err estimate_action(const struct config *config, uint16_t action, struct arena *scratch, int64_t ret_written_us[ESTIMATE_CASES]) {
+    const struct config_action *rule = &config->actions[action];
+    const struct config_alarm *alarm = &config->alarms[rule->alarm];
+    const struct point *point = config_point(config, rule->device, rule->point);
+    uint16_t from = config->devices[alarm->device].bus, to = config->devices[rule->device].bus;
+    struct line read_line, write_line;
+    enum err err = gather(config, from, scratch, &read_line);
+    if (err == ERR_OK)
+        err = gather(config, to, scratch, &write_line);
+    if (err)
+        return err;
+    fill_known(config, alarm, &read_line, ret_written_us);
+    int64_t wait_us = POLLER_HOLD_US, write_us = 0;
+    if (from != to || alarm->on_delay_ms || alarm->point == CONFIG_NONE) {
+        wait_us = 0;
+        for (uint16_t i = 0; i < write_line.works_count; i++)
+            wait_us = max_us(wait_us, max_us(write_line.works[i].cost_us, unanswered_us(&write_line, &config->devices[write_line.works[i].device])));
+    }
+    if (write_line.timed) {
+        size_t characters = point->registers > 1 ? WRITES_CHARACTERS + 2u * point->registers : WRITE_CHARACTERS;
+        write_us = line_bytes_us(&write_line.timing, characters) + PLAN_TURNAROUND_US + line_silence_us(&write_line.timing);
+    }
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_written_us[i] += alarm->on_delay_ms * (int64_t)1000 + wait_us + write_us;
+    return ERR_OK;
+}
