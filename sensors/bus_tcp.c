@@ -177,6 +177,8 @@ static void answer_timed_out(struct bus_tcp *bus) {
             return;
         }
         corrupt = bus->rtu.heard;
+        if (bus->request.pdu.bytes[0] <= FC_READ_INPUT && (bus->rtu.echo_seen || !corrupt))
+            bus->rtu_echoes = bus->rtu.echo_seen; /* an echo does not need a device */
     }
     answer_give(bus, corrupt ? BUS_CORRUPT : BUS_TIMEOUT, 0);
     bus->unanswered = corrupt ? 0 : bus->unanswered + 1;

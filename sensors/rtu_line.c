@@ -161,14 +161,35 @@ static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeo
     }
 }
 
-void rtu_line_transact(struct rtu_line *line, const struct bus_request *request, struct bus_answer *ret_answer) {
+/* Whatever became of a read, an echo of it says that the adapter echoes, and that nothing at all was heard says that it does not. */
+static void learn_echo(struct rtu_line *line, const struct bus_answer *answer) {
+    const struct rtu_receiver *receiver = &line->receiver;
+    if (receiver->echo_seen || answer->status == BUS_ANSWERED || (answer->status == BUS_TIMEOUT && !receiver->heard)) {
+        line->echo_known = true;
+        line->echoes = receiver->echo_seen;
+    }
+}
+
+static void do_transact(struct rtu_line *line, uint8_t unit_id, const struct pdu *pdu, int64_t timeout_us, struct bus_answer *ret_answer) {
     ret_answer->pdu.size = 0;
     ret_answer->turnaround_us = 0;
     ret_answer->os_error = 0;
-    rtu_receiver_begin(&line->receiver, request->unit_id, &request->pdu, line->echoes);
+    rtu_receiver_begin(&line->receiver, unit_id, pdu, line->echoes);
     if (listen_for_silence(line, ret_answer) && send_frame(line, line->receiver.frame, line->receiver.frame_size, ret_answer))
-        receive_answer(line, line->busy_until_us, request->timeout_us, ret_answer);
-    if (ret_answer->status == BUS_ANSWERED && request->pdu.bytes[0] <= FC_READ_INPUT)
-        line->echoes = line->receiver.echo_seen;
+        receive_answer(line, line->busy_until_us, timeout_us, ret_answer);
+    if (pdu->bytes[0] <= FC_READ_INPUT && ret_answer->status != BUS_DISCONNECTED)
+        learn_echo(line, ret_answer);
+}
+
+void rtu_line_transact(struct rtu_line *line, const struct bus_request *request, struct bus_answer *ret_answer) {
+    uint8_t function = request->pdu.bytes[0];
+    ret_answer->status = BUS_TIMEOUT;
+    if (!line->echo_known && (function == FC_WRITE_COIL || function == FC_WRITE_REGISTER)) {
+        struct pdu read;
+        frame_read(&read, FC_READ_HOLDING, 0, 1);
+        do_transact(line, RTU_LINE_NOBODY, &read, rtu_line_byte_timeout_us(&line->timing), ret_answer);
+    }
+    if (ret_answer->status != BUS_DISCONNECTED)
+        do_transact(line, request->unit_id, &request->pdu, request->timeout_us, ret_answer);
     now_read(&ret_answer->now);
 }

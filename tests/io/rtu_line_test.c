@@ -256,6 +256,40 @@ static void a_write_needs_an_equal_echo(void **state) {
     line_close(&slave, &line);
 }
 
+/* Nothing was read on the line yet: whether it echoes is found out before the write is believed. */
+static void the_first_request_may_be_a_write(void **state) {
+    (void)state;
+    static const struct {
+        fake_script *script;
+        enum bus_status status;
+        bool echoes;
+    } cases[] = {{fake_good, BUS_ANSWERED, false}, {fake_silent, BUS_TIMEOUT, false}, {echo, BUS_ANSWERED, true}, {echo_only, BUS_TIMEOUT, true}};
+    struct pdu coil, value, read;
+    frame_write_coil(&coil, 3, 0xFF00);
+    frame_write_register(&value, 3, 7);
+    frame_read(&read, FC_READ_HOLDING, 1, 1);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct fake_slave slave;
+        struct rtu_line line;
+        struct bus_answer answer;
+        line_open(&slave, &line, cases[i].script);
+        transact(&line, i % 2 ? &coil : &value, &answer);
+        assert_int_equal(answer.status, cases[i].status);
+        assert_true(line.echo_known && line.echoes == cases[i].echoes);
+        assert_int_equal(atomic_load(&slave.requests), 2); /* one to nobody, once */
+        transact(&line, &value, &answer);
+        assert_int_equal(answer.status, cases[i].status);
+        assert_int_equal(atomic_load(&slave.requests), 3);
+        line_close(&slave, &line);
+        line_open(&slave, &line, cases[i].script); /* a read tells it as well, answered or not */
+        transact(&line, &read, &answer);
+        transact(&line, &coil, &answer);
+        assert_int_equal(answer.status, cases[i].status);
+        assert_int_equal(atomic_load(&slave.requests), 2);
+        line_close(&slave, &line);
+    }
+}
+
 static void a_hang_up_is_told_at_once(void **state) {
     (void)state;
     struct fake_slave slave;
@@ -278,6 +312,7 @@ int main(void) {
         cmocka_unit_test(each_fault_has_its_status_and_leaves_the_line_clean),
         cmocka_unit_test(listens_before_it_talks),
         cmocka_unit_test(a_write_needs_an_equal_echo),
+        cmocka_unit_test(the_first_request_may_be_a_write),
         cmocka_unit_test(a_hang_up_is_told_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
