@@ -5,6 +5,7 @@
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,7 @@ int run_gateway(const struct config *config, const char *state_dir) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
+    mallopt(M_ARENA_MAX, 2); /* threads here allocate little; an arena for each would only keep memory */
     signal(SIGPIPE, SIG_IGN); /* a peer that closed is an error of that write, not the end of the gateway */
     run->config = config;
     run->start = random_bits();
