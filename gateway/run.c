@@ -140,7 +140,11 @@ static enum err open_all(struct run *run, const char *state_dir) {
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
     struct store_sink store_sink = bridge_store_sink(bridge);
     if (err == ERR_OK)
-        err = failed(state_dir, store_open(state_dir, run->config, &run->arena, &store_sink, &run->image, &bridge->store));
+        err = store_open(state_dir, run->config, &run->arena, &store_sink, &run->image, &bridge->store);
+    if (err != ERR_OK && bridge->inbox) {
+        bridge_drain(bridge); /* what the store had to say about it; nothing else has begun */
+        return failed("the gateway cannot start", err);
+    }
     if (err == ERR_OK)
         err = failed("the uplinks cannot be had", open_mqtt(run));
     if (err != ERR_OK)
