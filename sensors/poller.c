@@ -5,8 +5,8 @@
  *   a good reply that feeds an action: IDLE, but held: only writes are sent until RELEASE or POLLER_HOLD_US passed
  *
  * The order among reads and probes is the schedule's (schedule.h). A device whose setup writes are not done gets the next of
- * them in place of the read that was chosen; the read is released again when the echo is right, and fails with the setup
- * write when it is not. A read whose answer could not be told from an earlier one's is put back until that can no longer come
+ * them in place of the read that was chosen, and what it wrote is read back; the read is released again when both are right, and
+ * fails with the setup when not. A read whose answer could not be told from an earlier one's is put back until that can no longer come
  * (late.h), and the schedule is asked for another. What an answer means is in poller_answer.c. */
 #include "sensors/poller.h"
 
@@ -224,6 +224,24 @@ static void put_back(struct poller *poller, const struct schedule_choice *choice
     }
 }
 
+/* The request for what was chosen, or for the setup that must come first. */
+static enum under_way build_read(struct poller *poller, const struct poller_device *device, const struct plan_request *request) {
+    if (device->setup_done == device->spec->setup_count) {
+        frame_read(&poller->request, request->function, request->address, request->count);
+        return UNDER_WAY_READ;
+    }
+    const struct setup_write *setup = &device->spec->setup[device->setup_done];
+    if (device->setup_written) {
+        frame_read(&poller->request, setup->coil ? FC_READ_COILS : FC_READ_HOLDING, setup->address, 1);
+        return UNDER_WAY_VERIFY;
+    }
+    if (setup->coil)
+        frame_write_coil(&poller->request, setup->address, setup->value);
+    else
+        frame_write_register(&poller->request, setup->address, setup->value);
+    return UNDER_WAY_SETUP;
+}
+
 /* Sends what was chosen, or the setup write that it needs. False: it was put back. */
 static bool send_chosen(struct poller *poller, int64_t now_us, const struct schedule_choice *choice, struct poller_effects *ret_effects) {
     poller->probe = choice->probe;
@@ -236,17 +254,12 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
         put_back(poller, choice, device->rest_until_us);
         return false;
     }
-    if (device->setup_done < device->spec->setup_count) {
-        const struct setup_write *setup = &device->spec->setup[device->setup_done];
-        if (setup->coil)
-            frame_write_coil(&poller->request, setup->address, setup->value);
-        else
-            frame_write_register(&poller->request, setup->address, setup->value);
+    enum under_way under_way = build_read(poller, device, request);
+    if (under_way == UNDER_WAY_SETUP) {
         poller->release_us = choice->release_us;
-        send_request(poller, now_us, UNDER_WAY_SETUP, device->spec, write_timeout_us(device->spec), ret_effects);
+        send_request(poller, now_us, under_way, device->spec, write_timeout_us(device->spec), ret_effects);
         return true;
     }
-    frame_read(&poller->request, request->function, request->address, request->count);
     if (poller_has_late(poller)) {
         int64_t at_us = late_allows_us(&device->late, &poller->request, request->fire, now_us);
         if (at_us > now_us) {
@@ -258,9 +271,9 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     }
     poller->release_us = job->waits_since_us != 0 && !choice->probe ? job->waits_since_us : choice->release_us;
     job->waits_since_us = 0;
-    poller->extra = choice->extra;
-    poller->counters.extras += choice->extra;
-    send_request(poller, now_us, UNDER_WAY_READ, device->spec, response_timeout_us(&job->response, device->state.misses), ret_effects);
+    poller->extra = choice->extra && under_way == UNDER_WAY_READ;
+    poller->counters.extras += poller->extra;
+    send_request(poller, now_us, under_way, device->spec, response_timeout_us(&job->response, device->state.misses), ret_effects);
     return true;
 }
 

@@ -9,8 +9,8 @@
  *     and the fire points, and never more than 10 s later but for one other job by age a second (schedule.h).
  *  4. A polling period is kept by release times (start + n * period), never by adding to a finish time; a release that was
  *     missed is skipped and counted, not made up for.
- *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write stands before a read:
- *     when it fails, that read fails; when it succeeds, the read follows.
+ *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write, and the reading back of
+ *     what it wrote, stand before a read: when one fails, that read fails; when they succeed, the read follows.
  *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
  *  7. Where frames have no transaction number (a serial line, RTU over TCP) no request goes to a unit whose answer could be
  *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.

@@ -101,6 +101,11 @@ static bool has_jobs(const struct poller_device *device) {
     return device->jobs_count > 0;
 }
 
+static void setup_forget(struct poller_device *device) {
+    device->setup_done = 0;
+    device->setup_written = false;
+}
+
 static void note_bus(struct poller *poller, int64_t now_us, const struct bus_answer *answer) {
     bool disconnected = answer->status == BUS_DISCONNECTED;
     if (disconnected == poller->disconnected)
@@ -115,7 +120,7 @@ static void note_bus(struct poller *poller, int64_t now_us, const struct bus_ans
     for (uint16_t d = 0; d < poller->devices_count; d++) {
         struct poller_device *device = &poller->devices[d];
         if (disconnected) /* who knows what the devices went through */
-            device->setup_done = 0;
+            setup_forget(device);
         else if (heap_at_us(&poller->schedule.probes, d) != NOW_NEVER)
             schedule_probe(&poller->schedule, d, now_us, probe_cost_us(poller, device));
     }
@@ -129,7 +134,7 @@ static void count_states(struct poller *poller, enum device_state before, enum d
 
 static void device_died(struct poller *poller, struct poller_device *device, int64_t now_us) {
     trace_add(poller->trace, now_us, TRACE_WARNING, "device %s dead misses=%u", device->spec->name, device->state.misses);
-    device->setup_done = 0;
+    setup_forget(device);
     device->setup_refused = false;
     for (uint32_t i = device->jobs_first; i < device->jobs_first + device->jobs_count; i++)
         schedule_remove(&poller->schedule, i);
@@ -233,16 +238,60 @@ static void fill_polled(struct poller *poller, const struct poller_device *devic
     }
 }
 
+/* The answer says what a setup coil's bit is only for the two values that the protocol knows. */
+static bool setup_readable(const struct setup_write *setup) {
+    return !setup->coil || setup->value == 0 || setup->value == 0xFF00;
+}
+
+static void setup_ended(struct poller *poller, struct poller_device *device, int64_t now_us, bool written) {
+    device->setup_written = written;
+    device->setup_done += !written;
+    schedule_release(&poller->schedule, poller->job, now_us);
+}
+
+static void setup_failed(struct poller *poller, struct poller_device *device, int64_t now_us, const char *what, const char *why) {
+    const struct setup_write *setup = &device->spec->setup[device->setup_done];
+    device->setup_written = false;
+    if (device->setup_refused)
+        return;
+    device->setup_refused = true;
+    trace_add(poller->trace, now_us, TRACE_ERROR, "device %s %s setup %s/0x%04X: %s", device->spec->name, what, setup->coil ? "coil" : "holding",
+              setup->address, why);
+}
+
 static void end_setup(struct poller *poller, struct poller_device *device, int64_t now_us, const struct outcome *outcome) {
-    if (outcome->good) {
-        device->setup_done++;
-        schedule_release(&poller->schedule, poller->job, now_us);
-    } else if (outcome->alive && !device->setup_refused) {
-        const struct setup_write *setup = &device->spec->setup[device->setup_done];
-        device->setup_refused = true;
-        trace_add(poller->trace, now_us, TRACE_ERROR, "device %s refuses setup %s/0x%04X: %s", device->spec->name, setup->coil ? "coil" : "holding",
-                  setup->address, frame_exception_name(outcome->exception));
+    if (outcome->good)
+        setup_ended(poller, device, now_us, setup_readable(&device->spec->setup[device->setup_done]));
+    else if (outcome->alive)
+        setup_failed(poller, device, now_us, "refuses", frame_exception_name(outcome->exception));
+}
+
+/* What was written is read back. A device that cannot read it (an exception) is believed its echo; one that reads something else
+ * is not what its points were written for, so that its values are not taken. Sets *outcome to what the read is to end with. */
+static void end_verify(struct poller *poller, struct poller_device *device, int64_t now_us, struct outcome *outcome) {
+    const struct setup_write *setup = &device->spec->setup[device->setup_done];
+    if (outcome->alive && !outcome->good) {
+        outcome->good = true;
+        setup_ended(poller, device, now_us, false);
+        return;
     }
+    if (!outcome->good) {
+        device->setup_written = false; /* written anew, then read back anew */
+        return;
+    }
+    unsigned value = setup->coil ? (outcome->data[0] & 1u) * 0xFF00u : (unsigned)outcome->data[0] << 8 | outcome->data[1];
+    if (value == setup->value) { /* also when it is the late answer to an earlier reading back: it was set then */
+        setup_ended(poller, device, now_us, false);
+        return;
+    }
+    outcome->good = false;
+    outcome->data = NULL;
+    outcome->status = BUS_CORRUPT;
+    outcome->reason = REASON_CORRUPT;
+    if (outcome->doubtful)
+        device->setup_written = false;
+    else
+        setup_failed(poller, device, now_us, "does not keep", "it reads another value");
 }
 
 /* A fire request that was answered may be asked again in spare line time: not while the unit's late answers are waited for, and
@@ -307,6 +356,8 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
         end_probe(poller, d, now_us, took_us, &outcome);
     if (under_way == UNDER_WAY_SETUP)
         end_setup(poller, device, now_us, &outcome);
+    if (under_way == UNDER_WAY_VERIFY)
+        end_verify(poller, device, now_us, &outcome);
     if (under_way == UNDER_WAY_READ || !outcome.good)
         fill_polled(poller, device, answer, &outcome, took_us, ret_effects);
     if (under_way == UNDER_WAY_READ)

@@ -24,14 +24,15 @@ struct poller_device {
     const struct device_spec *spec;
     struct device state;
     uint32_t jobs_first, jobs_count;
-    uint16_t setup_done;   /* setup writes whose echo was equal since it last was not there */
+    uint16_t setup_done;   /* setup writes made and verified since it last was not there */
+    bool setup_written;    /* the next of them too; it is still to be read back */
     bool setup_refused;    /* told once */
     int64_t turnaround_us; /* learned: rises at once, falls slowly; for the fit check */
     struct late late;
     int64_t rest_until_us; /* it cost the line its timeout: in this fire period it is not asked again */
 };
 
-enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_WRITE };
+enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_VERIFY, UNDER_WAY_WRITE };
 
 struct poller {
     const struct bus_spec *bus;
@@ -51,7 +52,7 @@ struct poller {
     /* Writes that wait, a ring. */
     struct write_command writes[WRITES_PENDING_MAX];
     unsigned writes_first, writes_count;
-    /* The request under way. For a setup write, `job` is the read that it makes possible. */
+    /* The request under way. For a setup write and its reading back, `job` is the read that they make possible. */
     enum under_way under_way;
     bool probe, extra;
     uint32_t job;

@@ -4,7 +4,7 @@
  * After each step poller_check, and:
  *  1. one request at a time, for a unit id of this bus, that fits a frame; while it is under way nothing is waited for, otherwise the
  *     next wake lies ahead: no busy loop;
- *  2. every read ends in one POLLED, every write in one WRITTEN; an answer that ends in neither was a setup's good echo;
+ *  2. every read ends in one POLLED, every write in one WRITTEN; an answer that ends in neither was a setup's good echo or its reading back;
  *  3. readings are good only when the answer is one by a second opinion (fuzz_answers), and then keep what decoding promises;
  *  4. a write is ok only when its echo is equal;
  *  5. on a line, a read that timed out keeps every other read of its shape (function, length) from its unit until its window ends,
@@ -102,6 +102,16 @@ static bool echoed(const struct scene *scene) {
            memcmp(pdu->bytes, scene->request.pdu.bytes, 5) == 0;
 }
 
+/* What a setup write wrote was read back, or cannot be. */
+static bool verified(const struct scene *scene) {
+    const uint8_t *request = scene->request.pdu.bytes;
+    for (uint16_t d = 0; d < scene->count; d++)
+        for (uint16_t i = 0; i < scene->specs[d].setup_count; i++)
+            if (scene->setups[d][i].address == (request[1] << 8 | request[2]) && request[3] == 0 && request[4] == 1)
+                return request[0] <= FC_READ_INPUT && scene->answer.status == BUS_ANSWERED;
+    return false;
+}
+
 /* The request under way ended; does an answer to it still come some day? */
 static void remember_late(struct scene *scene) {
     const struct bus_request *request = &scene->request;
@@ -172,7 +182,7 @@ static void step(struct scene *scene, struct poller_event *event) {
         scene->under_way = false;
         remember_late(scene);
         if (!effects.has_polled && !effects.has_written)
-            PROPERTY(echoed(scene)); /* the read behind it may wait its turn */
+            PROPERTY(echoed(scene) || verified(scene)); /* the read behind it may wait its turn */
     }
     if (effects.has_polled)
         check_polled(scene, &effects.polled);

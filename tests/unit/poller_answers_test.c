@@ -175,15 +175,14 @@ static void setup_comes_before_the_first_read_and_after_each_return(void **state
         while (rig.request.unit_id != 1)
             assert_true(rig_advance(&rig, START + 200 * SECOND));
         assert_memory_equal(rig.request.pdu.bytes, "\x06\x00\x10\x00\x01", 5);
-        rig_advance(&rig, NOW_NEVER - 1);
-        assert_false(rig.effects.has_polled); /* the read is still to come */
-        while (rig.request.unit_id != 1 || !rig.effects.has_request)
-            assert_true(rig_advance(&rig, START + 200 * SECOND));
-        assert_memory_equal(rig.request.pdu.bytes, "\x05\x00\x03\xFF\x00", 5);
-        rig_advance(&rig, NOW_NEVER - 1);
-        while (rig.request.unit_id != 1 || !rig.effects.has_request)
-            assert_true(rig_advance(&rig, START + 200 * SECOND));
-        assert_memory_equal(rig.request.pdu.bytes, "\x03\x00\x00\x00\x01", 5);
+        static const char *const then[] = {"\x03\x00\x10\x00\x01", "\x05\x00\x03\xFF\x00", "\x01\x00\x03\x00\x01", "\x03\x00\x00\x00\x01"};
+        for (size_t i = 0; i < ARRAY_COUNT(then); i++) {
+            rig_advance(&rig, NOW_NEVER - 1);
+            assert_false(rig.effects.has_polled); /* the read is still to come */
+            while (rig.request.unit_id != 1 || !rig.effects.has_request)
+                assert_true(rig_advance(&rig, START + 200 * SECOND));
+            assert_memory_equal(rig.request.pdu.bytes, then[i], 5);
+        }
         rig_run(&rig, rig.now_us + 5 * SECOND);
         assert_int_equal(rig.slaves[0].writes, 2 * (round + 1));
         rig.slaves[0].silent = true;
@@ -210,6 +209,33 @@ static void a_refused_setup_fails_the_reads(void **state) {
     rig.slaves[0].write_exception = 0;
     rig_run(&rig, START + 22 * SECOND + 500 * MS);
     assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_GOOD);
+    rig_done(&rig);
+}
+
+/* An echo is not yet a setting: a device that keeps another value has no good readings; one that cannot read it is believed. */
+static void setup_is_read_back(void **state) {
+    (void)state;
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig.specs[0].setup = setups;
+    rig.specs[0].setup_count = 1;
+    rig.slaves[0].forgets = true; /* reads its address, 0x10, instead of 1 */
+    rig_begin(&rig, 1);
+    rig_run(&rig, START + 20 * SECOND + 500 * MS);
+    assert_in_range(rig.polls, 20, 21);
+    assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_BAD);
+    assert_int_equal(rig.effects.polled.readings[0].reason, REASON_CORRUPT);
+    assert_string_equal(rig.story, "device d0 online\ndevice d0 does not keep setup holding/0x0010: it reads another value\n");
+    rig.slaves[0].forgets = false;
+    rig_run(&rig, START + 22 * SECOND + 500 * MS);
+    assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_GOOD);
+    unsigned writes = rig.slaves[0].writes;
+    rig.slaves[0].silent = true;
+    rig_run(&rig, START + 30 * SECOND);
+    rig.slaves[0].silent = false;
+    rig.slaves[0].read_exception = 2;
+    rig_run(&rig, START + 50 * SECOND);
+    assert_int_equal(rig.effects.polled.readings[0].quality, QUALITY_GOOD);
+    assert_int_equal(rig.slaves[0].writes, writes + 1);
     rig_done(&rig);
 }
 
@@ -343,6 +369,7 @@ int main(void) {
         cmocka_unit_test(answers_to_writes),
         cmocka_unit_test(setup_comes_before_the_first_read_and_after_each_return),
         cmocka_unit_test(a_refused_setup_fails_the_reads),
+        cmocka_unit_test(setup_is_read_back),
         cmocka_unit_test(every_kind_of_bad_answer),
         cmocka_unit_test(an_answer_to_something_else_is_corrupt),
         cmocka_unit_test(random_lives),

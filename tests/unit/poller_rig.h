@@ -26,6 +26,12 @@ struct rig_slave {
     unsigned late_percent;  /* so many of its answers come after they were given up ... */
     int64_t late_max_us;    /* ... by up to this */
     bool late_first_only;   /* only those to requests for address 0 */
+    bool forgets;           /* what is written is not kept */
+    uint8_t read_exception; /* a read of what was written is answered by this */
+    struct {
+        uint16_t address, value;
+        bool coil, set;
+    } kept[4];              /* the latest writes, in turn */
     unsigned asked, writes; /* requests it was sent */
     unsigned lates;
     uint16_t last_write_address, last_write_value;
