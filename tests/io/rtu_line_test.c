@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -121,6 +123,19 @@ static bool exception(struct fake_slave *slave, const uint8_t *request, size_t r
 static bool late(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
     fake_pause_ms(TIMEOUT_US / 1000 + 15);
     return fake_good(slave, request, request_size, good, good_size);
+}
+
+/* A character of 4800 baud takes 2083 us. */
+static bool at_the_pace_of_4800(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
+    (void)request;
+    (void)request_size;
+    int64_t begin_us = now_mono_us();
+    for (size_t i = 0; i < good_size; i++) {
+        int64_t left_us = begin_us + (int64_t)(i + 1) * 2084 - now_mono_us();
+        (void)usleep(left_us > 0 ? (useconds_t)left_us : 0);
+        fake_send(slave, good + i, 1);
+    }
+    return true;
 }
 
 static void transact(struct rtu_line *line, const struct pdu *pdu, struct bus_answer *ret_answer) {
@@ -290,6 +305,33 @@ static void the_first_request_may_be_a_write(void **state) {
     }
 }
 
+/* A thread that is woken for each byte would wait 56 times for these 55 bytes. */
+static void a_long_answer_wakes_seldom(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct rtu_line line;
+    struct bus_answer answer;
+    struct pdu pdu;
+    struct line_timing timing = {.baud = 4800, .bits_per_character = 10};
+    long fewest = LONG_MAX;
+    line_open(&slave, &line, at_the_pace_of_4800);
+    line.timing = timing;
+    frame_read(&pdu, FC_READ_HOLDING, 0x10, 25);
+    for (int i = 0; i < 5; i++) { /* on a busy machine the first bytes may come together, and then there is no nap */
+        struct rusage before, after;
+        assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+        transact(&line, &pdu, &answer);
+        assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+        assert_int_equal(answer.status, BUS_ANSWERED);
+        assert_int_equal(answer.pdu.size, 52);
+        assert_int_equal(answer.pdu.bytes[3], 0x10);
+        long waits = after.ru_nvcsw - before.ru_nvcsw;
+        fewest = waits < fewest ? waits : fewest;
+    }
+    assert_in_range(fewest, 3, 20);
+    line_close(&slave, &line);
+}
+
 static void a_hang_up_is_told_at_once(void **state) {
     (void)state;
     struct fake_slave slave;
@@ -313,6 +355,7 @@ int main(void) {
         cmocka_unit_test(listens_before_it_talks),
         cmocka_unit_test(a_write_needs_an_equal_echo),
         cmocka_unit_test(the_first_request_may_be_a_write),
+        cmocka_unit_test(a_long_answer_wakes_seldom),
         cmocka_unit_test(a_hang_up_is_told_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
