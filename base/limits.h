@@ -45,6 +45,7 @@
 #define WINDOW_MAX 512          /* messages in flight to one uplink: 5 times the measured best of 100 at 100 ms of delay */
 #define WINDOW_DEFAULT 100
 #define WINDOW_RESERVED 8       /* slots that readings may not take, so that an alarm always finds one */
+#define HEALTH_BUSES_MAX 64     /* told one by one in the health message: 20 kB at most of it */
 #define QUERY_ROWS_SIZE 131072  /* bytes of one backlog read; larger than ENTRY_SIZE, so that a query always returns one */
 
 /* Text people write */

@@ -61,6 +61,7 @@ struct polled {
     bool extra;                     /* read in spare line time beside the period: for alarms and changes, not for the record */
     struct now now;                 /* when the reply's last byte was read: the time of every reading in here */
     int64_t took_us;                /* request handed to the bus -> now */
+    int64_t timeout_us;             /* what it was waited for: the device\'s response timeout as learned so far */
     int64_t late_us;                /* how long after its release time the request was handed to the bus */
     int64_t older_us;               /* the values may be older than `now` by this: the answer may be the late one to an earlier
                                        identical request; 0 for an answer that can only be this one's */

@@ -225,6 +225,7 @@ static void fill_polled(struct poller *poller, const struct poller_device *devic
     polled->extra = poller->extra;
     polled->now = answer->now;
     polled->took_us = took_us;
+    polled->timeout_us = poller->timeout_us;
     polled->late_us = poller->sent_us - poller->release_us;
     polled->older_us = outcome->good ? outcome->older_us : 0;
     polled->count = request->points_count;

@@ -54,6 +54,7 @@ void core_init(struct core *core, const struct config *config, const struct seri
                struct engine_counters *counters) {
     *core = (struct core){
         .config = config, .trace = trace, .counters = counters, .release_bus = CONFIG_NONE, .readings_due_us = NOW_NEVER, .write_id_next = 1};
+    counters->buses = arena_take(arena, config->buses_count ? config->buses_count : 1, sizeof(*counters->buses));
     journal_init(&core->journal, arena);
     publisher_init(&core->publisher, config, series, &core->journal, arena);
     core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
@@ -212,9 +213,29 @@ static void take_readings(struct core *core, const struct now *now, uint16_t dev
         publisher_on_readings(&core->publisher, now, device, readings, count);
 }
 
+static void count_poll(struct core *core, const struct polled *polled) {
+    struct bus_counters *bus = &core->counters->buses[polled->bus];
+    struct core_device *device = &core->devices[polled->device];
+    bus->polls++;
+    bus->extras += polled->extra;
+    bus->timeouts += polled->status == BUS_TIMEOUT;
+    bus->corrupt += polled->status == BUS_CORRUPT;
+    bus->disconnected += polled->status == BUS_DISCONNECTED;
+    bus->exceptions += polled->exception != 0;
+    bus->devices_dead = (uint16_t)(bus->devices_dead + (polled->device_state == DEVICE_DEAD) - (device->state == DEVICE_DEAD));
+    if (polled->timeout_us == device->timeout_us)
+        return;
+    device->timeout_us = polled->timeout_us; /* seldom */
+    bus->timeout_max_us = 0;
+    for (uint16_t i = 0; i < core->config->devices_count; i++)
+        if (core->config->devices[i].bus == polled->bus && core->devices[i].timeout_us > bus->timeout_max_us)
+            bus->timeout_max_us = core->devices[i].timeout_us;
+}
+
 void core_on_polled(struct core *core, const struct polled *polled) {
     const struct now *now = &polled->now;
     struct core_device *device = &core->devices[polled->device];
+    count_poll(core, polled);
     core->counters->polls++;
     core->counters->polls_failed += polled->status != BUS_ANSWERED;
     if (polled->late_us > core->counters->poll_late_max_us)

@@ -27,6 +27,7 @@ struct core_alarm {
 struct core_device {
     enum device_state state;
     uint16_t communication; /* its communication alarm, or CONFIG_NONE */
+    int64_t timeout_us;     /* its response timeout at the newest poll */
 };
 
 struct core {

@@ -202,7 +202,15 @@ struct effects {
 };
 
 /* What health and the tests read; kept by core and uplinks. */
+/* What a bus went through since the start. */
+struct bus_counters {
+    uint64_t polls, extras, timeouts, corrupt, exceptions, disconnected;
+    uint16_t devices_dead;
+    int64_t timeout_max_us; /* the longest response timeout of its devices, as learned so far */
+};
+
 struct engine_counters {
+    struct bus_counters *buses; /* as configured; NULL before there is a core */
     uint64_t polls, polls_failed, readings, readings_bad;
     uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
     uint64_t alarms_active, alarm_transitions;

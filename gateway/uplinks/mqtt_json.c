@@ -255,7 +255,8 @@ bool mqtt_json_entry(const struct mqtt_json *json, const struct entry *entry, bo
     return fits(topic, payload);
 }
 
-bool mqtt_json_alarm(const struct mqtt_json *json, const struct alarm_event *event, uint64_t seq, int64_t at_ms, struct text *topic, struct text *payload) {
+bool mqtt_json_alarm(const struct mqtt_json *json, const struct alarm_event *event, uint64_t seq, int64_t at_ms, struct text *topic,
+                     struct text *payload) {
     topic_of(json, topic, "alarm", event->device, event->alarm);
     text_add_char(payload, '{');
     key_id(json, payload, "id", json->start, seq);
@@ -344,7 +345,30 @@ static void lanes_json(struct text *text, const char *name, const uint64_t count
     text_add_char(text, '}');
 }
 
-bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters *counters, const struct now *now, struct text *topic, struct text *payload) {
+/* With very many buses there is no room for each in a message that is sent each minute. */
+static void buses_json(const struct mqtt_json *json, struct text *payload, const struct bus_counters *buses) {
+    if (!buses || json->config->buses_count > HEALTH_BUSES_MAX)
+        return;
+    key(payload, "buses");
+    text_add_char(payload, '{');
+    for (unsigned i = 0; i < json->config->buses_count; i++) {
+        key(payload, json->config->buses[i].name);
+        text_add_char(payload, '{');
+        key_u64(payload, "polls", buses[i].polls);
+        key_u64(payload, "extra_polls", buses[i].extras);
+        key_u64(payload, "timeouts", buses[i].timeouts);
+        key_u64(payload, "corrupt", buses[i].corrupt);
+        key_u64(payload, "exceptions", buses[i].exceptions);
+        key_u64(payload, "disconnected", buses[i].disconnected);
+        key_u64(payload, "devices_dead", buses[i].devices_dead);
+        key_u64(payload, "timeout_max_us", (uint64_t)buses[i].timeout_max_us);
+        text_add_char(payload, '}');
+    }
+    text_add_char(payload, '}');
+}
+
+bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters *counters, const struct now *now, struct text *topic,
+                      struct text *payload) {
     topic_of(json, topic, "health", NULL, NULL);
     text_add_char(payload, '{');
     key_time(json, payload, "at", now->wall_ms);
@@ -359,6 +383,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     lanes_json(payload, "lost", counters->lost);
     lanes_json(payload, "evicted", counters->evicted);
     key_u64(payload, "store_failures", counters->store_failures);
+    buses_json(json, payload, counters->buses);
     key(payload, "uplinks");
     text_add_char(payload, '{');
     for (unsigned i = 0; i < json->config->uplinks_count; i++) {

@@ -211,11 +211,29 @@ static void test_extra_rounds_are_only_news(void **state) {
     world_end(world);
 }
 
+static void test_each_bus_is_counted(void **state) {
+    (void)state;
+    struct world *world = begin(NULL);
+    struct polled polled = {.status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .now = site_now(1000), .timeout_us = 60000};
+    const struct bus_counters *bus = &world->counters.buses[0];
+    core_on_polled(&world->core, &polled);
+    polled.extra = true;
+    core_on_polled(&world->core, &polled);
+    polled = (struct polled){.device = 1, .status = BUS_TIMEOUT, .device_state = DEVICE_DEAD, .now = site_now(1100), .timeout_us = 500000};
+    core_on_polled(&world->core, &polled);
+    assert_true(bus->polls == 3 && bus->extras == 1 && bus->timeouts == 1 && bus->devices_dead == 1 && bus->timeout_max_us == 500000);
+    polled = (struct polled){
+        .device = 1, .status = BUS_ANSWERED, .exception = 2, .device_state = DEVICE_ONLINE, .now = site_now(1200), .timeout_us = 50000};
+    core_on_polled(&world->core, &polled);
+    assert_true(bus->exceptions == 1 && bus->devices_dead == 0 && bus->timeout_max_us == 60000);
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acknowledging_writes_nothing),    cmocka_unit_test(test_evictions_are_told_lane_by_lane),
         cmocka_unit_test(test_clock_set_right_after_the_start), cmocka_unit_test(test_records_find_their_alarms),
-        cmocka_unit_test(test_extra_rounds_are_only_news),
+        cmocka_unit_test(test_extra_rounds_are_only_news),      cmocka_unit_test(test_each_bus_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,11 +303,24 @@ static void test_health(void **state) {
     assert_message(
         "yanhuo/v1/gw/health",
         "{\"at\":\"2026-11-23T12:00:00.123+08:00\",\"clock_trusted\":true,\"polls\":1,\"polls_failed\":0,\"poll_late_max_us\":42,\"readings\":0,"
-        "\"readings_bad\":0,\"alarms_active\":0,\"alarm_transitions\":0,\"lost\":{\"fire\":0,\"event\":0,\"reading\":3},\"evicted\":{\"fire\":0,\"event\":0,\"reading\":"
+        "\"readings_bad\":0,\"alarms_active\":0,\"alarm_transitions\":0,\"lost\":{\"fire\":0,\"event\":0,\"reading\":3},\"evicted\":{\"fire\":0,"
+        "\"event\":0,\"reading\":"
         "0},"
         "\"store_failures\":0,\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
         "password\",\"sent\":0,\"acked\":0,"
         "\"refused\":0,\"resent\":0,\"connects\":0}}}");
+}
+
+static void test_health_of_buses(void **state) {
+    (void)state;
+    static struct engine_counters counters;
+    struct bus_counters bus = {.polls = 10, .extras = 4, .timeouts = 3, .corrupt = 2, .exceptions = 1, .devices_dead = 1, .timeout_max_us = 50000};
+    memset(&counters, 0, sizeof(counters));
+    counters.buses = &bus;
+    struct now now = {.wall_ms = 1795406400123, .wall_trusted = true};
+    assert_true(mqtt_json_health(&json, &counters, &now, &topic, &payload));
+    assert_non_null(strstr(payload_bytes, ",\"buses\":{\"line\":{\"polls\":10,\"extra_polls\":4,\"timeouts\":3,\"corrupt\":2,\"exceptions\":1,"
+                                          "\"disconnected\":0,\"devices_dead\":1,\"timeout_max_us\":50000}},\"uplinks\":{"));
 }
 
 /* ---- bounds ---- */
@@ -395,6 +408,7 @@ int main(void) {
         cmocka_unit_test_setup(test_status, setup),
         cmocka_unit_test_setup(test_meta, setup),
         cmocka_unit_test_setup(test_health, setup),
+        cmocka_unit_test_setup(test_health_of_buses, setup),
         cmocka_unit_test_setup(test_largest_entry_fits, setup),
         cmocka_unit_test_setup(test_what_does_not_fit_is_refused, setup),
         cmocka_unit_test_setup(test_largest_alarm_fits, setup),
