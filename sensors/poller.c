@@ -102,6 +102,7 @@ enum err poller_create(const struct bus_spec *bus, const struct device_spec *con
         }
     }
     CHECK(poller->jobs_count == jobs_count);
+    poller_guest_init(poller, arena);
     *ret_poller = poller;
     return ERR_OK;
 }
@@ -116,14 +117,14 @@ static void start(struct poller *poller, int64_t now_us) {
     }
 }
 
-static void send_request(struct poller *poller, int64_t now_us, enum under_way under_way, const struct device_spec *spec, int64_t timeout_us,
-                         struct poller_effects *ret_effects) {
+void poller_send(struct poller *poller, int64_t now_us, enum under_way under_way, uint8_t unit_id, int64_t timeout_us,
+                 struct poller_effects *ret_effects) {
     poller->under_way = under_way;
     poller->sent_us = now_us;
     poller->wake_us = NOW_NEVER;
     poller->counters.requests++;
     ret_effects->has_request = true;
-    ret_effects->request.unit_id = spec->unit_id;
+    ret_effects->request.unit_id = unit_id;
     ret_effects->request.pdu = poller->request;
     ret_effects->request.timeout_us = poller->timeout_us = timeout_us;
 }
@@ -194,7 +195,7 @@ static void send_write(struct poller *poller, int64_t now_us, struct poller_effe
     poller->write_device = device_of(poller, poller->write.device);
     const struct device_spec *spec = poller->devices[poller->write_device].spec;
     CHECK(build_write(&spec->points[poller->write.point], poller->write.value, &poller->request));
-    send_request(poller, now_us, UNDER_WAY_WRITE, spec, write_timeout_us(spec), ret_effects);
+    poller_send(poller, now_us, UNDER_WAY_WRITE, spec->unit_id, write_timeout_us(spec), ret_effects);
 }
 
 static unsigned reply_bytes(const struct plan_request *request) {
@@ -257,7 +258,7 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     enum under_way under_way = build_read(poller, device, request);
     if (under_way == UNDER_WAY_SETUP) {
         poller->release_us = choice->release_us;
-        send_request(poller, now_us, under_way, device->spec, write_timeout_us(device->spec), ret_effects);
+        poller_send(poller, now_us, under_way, device->spec->unit_id, write_timeout_us(device->spec), ret_effects);
         return true;
     }
     if (poller_has_late(poller)) {
@@ -273,12 +274,13 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     job->waits_since_us = 0;
     poller->extra = choice->extra && under_way == UNDER_WAY_READ;
     poller->counters.extras += poller->extra;
-    send_request(poller, now_us, under_way, device->spec, response_timeout_us(&job->response, device->state.misses), ret_effects);
+    poller_send(poller, now_us, under_way, device->spec->unit_id, response_timeout_us(&job->response, device->state.misses), ret_effects);
     return true;
 }
 
 static void choose(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects) {
     struct schedule_choice choice;
+    poller_guest_expire(poller, now_us, ret_effects);
     if (now_us >= poller->hold_until_us)
         poller->hold_until_us = 0;
     if (poller->writes_count > 0) {
@@ -290,14 +292,16 @@ static void choose(struct poller *poller, int64_t now_us, struct poller_effects 
         return;
     }
     while (schedule_take(&poller->schedule, now_us, &choice)) /* each that is put back is due later: this ends */
-        if (send_chosen(poller, now_us, &choice, ret_effects))
+        if (choice.guest ? poller_guest_send(poller, now_us, ret_effects) : send_chosen(poller, now_us, &choice, ret_effects))
             return;
     poller->wake_us = poller->schedule.wake_us;
+    if (poller->guest_here && poller->guest_since_us + POLLER_GUEST_WAIT_US < poller->wake_us)
+        poller->wake_us = poller->guest_since_us + POLLER_GUEST_WAIT_US;
 }
 
 void poller_step(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects) {
     int64_t now_us = event->now.mono_us;
-    ret_effects->has_request = ret_effects->has_polled = ret_effects->has_written = false;
+    ret_effects->has_request = ret_effects->has_polled = ret_effects->has_written = ret_effects->has_guest = false;
     CHECK(poller->started || event->kind == POLLER_START);
     switch (event->kind) {
     case POLLER_START:
@@ -311,6 +315,9 @@ void poller_step(struct poller *poller, const struct poller_event *event, struct
         break;
     case POLLER_WRITE:
         accept_write(poller, event, ret_effects);
+        break;
+    case POLLER_GUEST:
+        poller_guest_come(poller, event, ret_effects);
         break;
     case POLLER_RELEASE:
         poller->hold_until_us = 0;
@@ -345,7 +352,8 @@ void poller_timeouts(const struct poller *poller, uint16_t device, struct poller
 static void check_device(const struct poller *poller, uint16_t d) {
     const struct poller_device *device = &poller->devices[d];
     bool dead = device->state.state == DEVICE_DEAD;
-    bool asked = poller->under_way != UNDER_WAY_NONE && poller->under_way != UNDER_WAY_WRITE && poller->jobs[poller->job].device == d;
+    bool reads = poller->under_way != UNDER_WAY_NONE && poller->under_way != UNDER_WAY_WRITE && poller->under_way != UNDER_WAY_GUEST;
+    bool asked = reads && poller->jobs[poller->job].device == d;
     bool active = false;
     device_check(&device->state);
     late_check(&device->late);
@@ -365,6 +373,7 @@ static void check_device(const struct poller *poller, uint16_t d) {
 void poller_check(const struct poller *poller) {
     uint16_t online = 0, dead = 0;
     schedule_check(&poller->schedule);
+    poller_guest_check(poller);
     CHECK(poller->writes_count <= WRITES_PENDING_MAX);
     if (!poller->started)
         return;

@@ -16,6 +16,10 @@
  *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.
  *  8. Beside fire points a device that let its timeout pass is not asked again for the shortest fire period, whatever else is
  *     due of it: k devices that fall silent in one period cost the line k timeouts and no more.
+ *  9. A guest (a read that a person asked for) is sent only in spare time (schedule.h, rule 7) and never while a reply is held. It
+ *     changes no device's state and no schedule. It ends in exactly one GUEST, at most POLLER_GUEST_WAIT_US and its own
+ *     transaction after it came, and keeps the line no longer than the slowest device's unanswered request. A guest whose late
+ *     answer could be taken for a fire point's is refused: it would keep the fire point from being asked.
  * The phase of each request inside its first period (at most 10 s) is spread evenly over the devices, so that a start is no
  * burst; only the fire points of a serial line are released together, which leaves the longest pauses for the rest. Endpoints
  * meet at twenty instants of a period: asked one by one, each would wake every thread on its road for itself. */
@@ -28,12 +32,14 @@
 #include "sensors/plan.h"
 
 #define POLLER_HOLD_US 10000
+#define POLLER_GUEST_WAIT_US 10000000 /* until it is told that there was no spare time */
 
 enum poller_event_kind {
     POLLER_START,    /* once, first */
     POLLER_TICK,     /* its wake time came */
     POLLER_ANSWERED, /* the request under way ended */
     POLLER_WRITE,    /* write one point, ahead of all reads */
+    POLLER_GUEST,    /* a person asks something in spare time; only when no other guest is here */
     POLLER_RELEASE,  /* the verdict on a held reply is in, its writes were delivered before */
 };
 
@@ -44,11 +50,34 @@ struct write_command {
     double value; /* engineering value; 1 and 0 for on and off */
 };
 
+/* A read of any unit id, also one that no device has. */
+struct guest_request {
+    uint32_t id; /* given back in struct guest_answer */
+    uint8_t unit_id;
+    struct pdu pdu;     /* as frame_read builds it */
+    int64_t timeout_us; /* shortened to what the slowest device of the bus may take */
+};
+
+enum guest_result {
+    GUEST_ASKED,      /* `status` says what came of it */
+    GUEST_NO_TIME,    /* not sent: the bus had no pause that was long enough */
+    GUEST_LOOKS_FIRE, /* not sent: its late answer would look like that of a fire point */
+};
+
+struct guest_answer {
+    uint32_t id;
+    enum guest_result result;
+    enum bus_status status;
+    struct pdu pdu; /* BUS_ANSWERED: the answer or an exception */
+    int64_t turnaround_us;
+};
+
 struct poller_event {
     enum poller_event_kind kind;
     struct now now;
-    const struct bus_answer *answer; /* POLLER_ANSWERED */
-    struct write_command write;      /* POLLER_WRITE */
+    const struct bus_answer *answer;   /* POLLER_ANSWERED */
+    struct write_command write;        /* POLLER_WRITE */
+    const struct guest_request *guest; /* POLLER_GUEST */
 };
 
 /* What one finished read says about a device. On failure every point of the request is there with quality bad. */
@@ -79,10 +108,17 @@ struct written {
 };
 
 struct poller_effects {
-    bool has_request, has_polled, has_written;
+    bool has_request, has_polled, has_written, has_guest;
     struct bus_request request;
     struct polled polled;
     struct written written;
+    struct guest_answer guest;
+};
+
+/* Where a guest's answer goes: from the thread that steps the poller; must copy and return at once. */
+struct guest_sink {
+    void *context;
+    void (*answered)(void *context, const struct guest_answer *answer);
 };
 
 /* Where a driven poller's effects go. Called on the thread that steps the poller; must copy and return at once. */

@@ -338,6 +338,13 @@ static void fill_written(struct poller *poller, const struct bus_answer *answer,
 
 void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, struct poller_effects *ret_effects) {
     enum under_way under_way = poller->under_way;
+    if (under_way == UNDER_WAY_GUEST) {
+        bool was_disconnected = poller->disconnected;
+        poller->under_way = UNDER_WAY_NONE;
+        note_bus(poller, now_us, answer);
+        poller_guest_finish(poller, now_us, answer, was_disconnected, ret_effects);
+        return;
+    }
     uint16_t d = under_way == UNDER_WAY_WRITE ? poller->write_device : poller->jobs[poller->job].device;
     struct poller_device *device = &poller->devices[d];
     int64_t took_us = answer->now.mono_us > poller->sent_us ? answer->now.mono_us - poller->sent_us : 0;

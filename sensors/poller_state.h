@@ -32,7 +32,14 @@ struct poller_device {
     int64_t rest_until_us; /* it cost the line its timeout: in this fire period it is not asked again */
 };
 
-enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_VERIFY, UNDER_WAY_WRITE };
+enum under_way { UNDER_WAY_NONE, UNDER_WAY_READ, UNDER_WAY_SETUP, UNDER_WAY_VERIFY, UNDER_WAY_WRITE, UNDER_WAY_GUEST };
+
+/* What may still come from a unit id that no device has. */
+struct poller_stranger {
+    uint8_t unit_id;
+    struct late late;
+};
+#define POLLER_STRANGERS_MAX 16 /* a scan's shortest timeouts fill the shortest window with as many */
 
 struct poller {
     const struct bus_spec *bus;
@@ -60,10 +67,30 @@ struct poller {
     uint16_t write_device; /* index in poller->devices */
     int64_t sent_us, release_us, timeout_us;
     struct pdu request;
+    /* The guest: here from `guest_here` until its answer, also while it is under way. */
+    bool guest_here;
+    struct guest_request guest;
+    int64_t guest_since_us;
+    int64_t guest_timeout_max_us;      /* of the slowest device */
+    struct poller_stranger *strangers; /* POLLER_STRANGERS_MAX; NULL where late answers are told otherwise */
 };
 
 /* poller_answer.c: the request under way ended. Fills *ret_effects with its POLLED or WRITTEN. */
 void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, struct poller_effects *ret_effects);
+
+void poller_send(struct poller *poller, int64_t now_us, enum under_way under_way, uint8_t unit_id, int64_t timeout_us,
+                 struct poller_effects *ret_effects);
+
+/* poller_guest.c */
+void poller_guest_init(struct poller *poller, struct arena *arena);
+void poller_guest_come(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects);
+/* The schedule chose it: sends it, or puts it back. */
+bool poller_guest_send(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects);
+void poller_guest_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, bool was_disconnected,
+                         struct poller_effects *ret_effects);
+/* It waited too long. */
+void poller_guest_expire(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects);
+void poller_guest_check(const struct poller *poller);
 
 /* Modbus TCP numbers its transactions; elsewhere late answers must be told by what may still come. */
 static inline bool poller_has_late(const struct poller *poller) {

@@ -12,7 +12,8 @@
 #include "base/now.h"
 
 void schedule_init(struct schedule *schedule, uint32_t jobs_count, uint32_t devices_count, bool line, struct arena *arena) {
-    *schedule = (struct schedule){.line = line, .budgeted = true, .credit_us = SCHEDULE_PROBE_CREDIT_US, .wake_us = NOW_NEVER};
+    *schedule =
+        (struct schedule){.line = line, .budgeted = true, .credit_us = SCHEDULE_PROBE_CREDIT_US, .guest_at_us = NOW_NEVER, .wake_us = NOW_NEVER};
     heap_init(&schedule->fire, jobs_count, arena);
     heap_init(&schedule->lower, jobs_count, arena);
     heap_init(&schedule->probes, devices_count, arena);
@@ -216,6 +217,31 @@ static bool take_spare(struct schedule *schedule, int64_t now_us, struct schedul
     return found;
 }
 
+void schedule_guest(struct schedule *schedule, int64_t since_us, int64_t at_us, int64_t cost_us) {
+    schedule->guest_since_us = since_us;
+    schedule->guest_at_us = at_us;
+    schedule->guest_cost_us = cost_us;
+}
+
+static bool take_guest(struct schedule *schedule, int64_t now_us, bool by_age, struct schedule_choice *ret_choice) {
+    int64_t at_us = schedule->guest_at_us;
+    if (at_us == NOW_NEVER)
+        return false;
+    if (by_age)
+        at_us = max_us(at_us, max_us(schedule->guest_since_us + SCHEDULE_GUEST_AGE_US, schedule->guest_aged_next_us));
+    if (at_us > now_us) {
+        wake_at(schedule, now_us, at_us);
+        return false;
+    }
+    if (!fits(schedule, now_us, schedule->guest_cost_us))
+        return false; /* asked again when the fire job is due */
+    if (by_age)
+        schedule->guest_aged_next_us = now_us + SCHEDULE_GUEST_PAUSE_US;
+    schedule->guest_at_us = NOW_NEVER;
+    *ret_choice = (struct schedule_choice){.guest = true, .release_us = now_us};
+    return true;
+}
+
 bool schedule_take(struct schedule *schedule, int64_t now_us, struct schedule_choice *ret_choice) {
     uint32_t item;
     schedule->wake_us = NOW_NEVER;
@@ -226,13 +252,15 @@ bool schedule_take(struct schedule *schedule, int64_t now_us, struct schedule_ch
         return true;
     }
     wake_at(schedule, now_us, heap_first_us(&schedule->fire));
+    if (take_guest(schedule, now_us, true, ret_choice))
+        return true;
     /* Whichever is due first; the other when that one cannot go now. */
     bool probe_first = heap_first_us(&schedule->probes) < heap_first_us(&schedule->lower);
     if (probe_first && take_probe(schedule, now_us, ret_choice))
         return true;
     if (take_lower(schedule, now_us, ret_choice) || (!probe_first && take_probe(schedule, now_us, ret_choice)))
         return true;
-    return take_spare(schedule, now_us, ret_choice);
+    return take_guest(schedule, now_us, false, ret_choice) || take_spare(schedule, now_us, ret_choice);
 }
 
 void schedule_check(const struct schedule *schedule) {

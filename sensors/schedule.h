@@ -15,7 +15,10 @@
  *     fire jobs say; but only one such in a second, so that an overloaded line still mostly does fire jobs.
  *  6. Spare line time goes to extra rounds of fire jobs: when nothing is due, the one not asked for longest goes once more, if
  *     it ends before anything becomes due even when its device falls silent at that moment. An extra is no release: it takes
- *     none away and skips none. Which jobs may have one, and from when on, is told by schedule_spare after each good answer. */
+ *     none away and skips none. Which jobs may have one, and from when on, is told by schedule_spare after each good answer.
+ *  7. A guest, at most one, goes when nothing else is due, before the extras, and like them only when it ends before the next
+ *     release of a fire job. After waiting SCHEDULE_GUEST_AGE_US it goes before lower jobs and probes, once in
+ *     SCHEDULE_GUEST_PAUSE_US; before a fire job never, and never without fitting. */
 #ifndef YANHUO_SCHEDULE_H
 #define YANHUO_SCHEDULE_H
 
@@ -23,9 +26,11 @@
 
 #define SCHEDULE_FIT_TRIES 4 /* lower jobs tried against the fit check in one decision */
 #define SCHEDULE_AGE_US 10000000
-#define SCHEDULE_AGE_PAUSE_US 1000000    /* between two that go by age */
-#define SCHEDULE_PROBE_SHARE 20          /* 1 / 20 = 5 % */
-#define SCHEDULE_SPARE_PAUSE_US 200000   /* between an answer and an extra: five looks a second are more than a detector has new to say */
+#define SCHEDULE_AGE_PAUSE_US 1000000  /* between two that go by age */
+#define SCHEDULE_PROBE_SHARE 20        /* 1 / 20 = 5 % */
+#define SCHEDULE_SPARE_PAUSE_US 200000 /* between an answer and an extra: five looks a second are more than a detector has new to say */
+#define SCHEDULE_GUEST_AGE_US 2000000
+#define SCHEDULE_GUEST_PAUSE_US 5000000  /* between two guests that go by age: the lower jobs keep most of the line */
 #define SCHEDULE_PROBE_CREDIT_US 1000000 /* most that is saved up: two probes of 500 ms in a row */
 
 struct schedule_job {
@@ -46,14 +51,16 @@ struct schedule {
     bool budgeted;           /* some device is alive */
     int64_t credit_us, credit_at_us;
     int64_t aged_next_us; /* the next job by age not before this */
-    int64_t wake_us;      /* set by the last decision that took nothing */
+    int64_t guest_at_us;  /* not before; NOW_NEVER: there is no guest */
+    int64_t guest_since_us, guest_cost_us, guest_aged_next_us;
+    int64_t wake_us; /* set by the last decision that took nothing */
     uint64_t skipped_releases;
 };
 
 struct schedule_choice {
-    bool probe, extra;
-    uint32_t item;      /* job, or device to probe */
-    int64_t release_us; /* when it was due; now for an extra */
+    bool probe, extra, guest;
+    uint32_t item;      /* job, or device to probe; nothing for a guest */
+    int64_t release_us; /* when it was due; now for an extra and a guest */
 };
 
 void schedule_init(struct schedule *schedule, uint32_t jobs_count, uint32_t devices_count, bool line, struct arena *arena);
@@ -73,6 +80,9 @@ void schedule_spare(struct schedule *schedule, uint32_t job, int64_t from_us, in
 void schedule_probe(struct schedule *schedule, uint32_t device, int64_t at_us, int64_t cost_us);
 /* A probe took this much of the line. */
 void schedule_probe_spent(struct schedule *schedule, int64_t now_us, int64_t took_us);
+
+/* A guest waits since `since_us` and may go from `at_us` on; NOW_NEVER for no guest. Taking it ends that. */
+void schedule_guest(struct schedule *schedule, int64_t since_us, int64_t at_us, int64_t cost_us);
 
 /* Takes what is to be done now. A job's next release is set; a probe must be set again by its owner.
  * When false, schedule->wake_us (> now_us, or NOW_NEVER) says when to ask again. */

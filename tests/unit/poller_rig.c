@@ -212,12 +212,15 @@ static void do_step(struct rig *rig, const struct poller_event *event) {
     rig->steps++;
     if (event->kind == POLLER_ANSWERED) {
         assert_false(effects->has_polled && effects->has_written);
-        assert_true(effects->has_polled || write || verifies(rig));
+        assert_true(effects->has_polled || effects->has_guest || write || verifies(rig));
     } else {
         assert_false(effects->has_polled);
     }
     rig->polls += effects->has_polled;
     rig->written += effects->has_written;
+    rig->guests += effects->has_guest;
+    if (effects->has_guest)
+        rig->guest = effects->guest;
     if (effects->has_request) {
         assert_true(rig->answer_at_us == NOW_NEVER); /* one at a time */
         rig->request = effects->request;
@@ -225,7 +228,7 @@ static void do_step(struct rig *rig, const struct poller_event *event) {
         answer_request(rig);
     }
     assert_true((rig->answer_at_us == NOW_NEVER) || poller_next_wake(rig->poller) == NOW_NEVER);
-    if (rig->watch != NULL && (effects->has_polled || effects->has_written || effects->has_request))
+    if (rig->watch != NULL && (effects->has_polled || effects->has_written || effects->has_guest || effects->has_request))
         rig->watch(rig, effects);
     if (rig->hold_releases && effects->has_polled && effects->polled.holds) {
         effects->polled.holds = false;
@@ -244,6 +247,13 @@ void rig_step(struct rig *rig, enum poller_event_kind kind) {
 
 void rig_write(struct rig *rig, uint16_t device, uint16_t point, double value, uint32_t id) {
     struct poller_event event = {.kind = POLLER_WRITE, .now = now_of(rig), .write = {.id = id, .device = device, .point = point, .value = value}};
+    do_step(rig, &event);
+}
+
+void rig_guest(struct rig *rig, uint8_t unit_id, enum frame_function function, uint16_t address, uint16_t count) {
+    struct guest_request guest = {.id = ++rig->guest_id, .unit_id = unit_id, .timeout_us = 100 * MS};
+    struct poller_event event = {.kind = POLLER_GUEST, .now = now_of(rig), .guest = &guest};
+    frame_read(&guest.pdu, function, address, count);
     do_step(rig, &event);
 }
 

@@ -62,7 +62,9 @@ struct rig {
     struct rig_coming coming[RIG_COMING_MAX];
     struct poller_effects effects;
     char story[8192]; /* every trace line */
-    unsigned requests, polls, written, steps;
+    unsigned requests, polls, written, guests, steps;
+    uint32_t guest_id; /* of the last one */
+    struct guest_answer guest;
     unsigned reads_under_way, writes_under_way;
     /* Called after each step that has effects; may be NULL. */
     void (*watch)(struct rig *rig, const struct poller_effects *effects);
@@ -77,6 +79,8 @@ void rig_done(struct rig *rig);
 
 void rig_step(struct rig *rig, enum poller_event_kind kind);
 void rig_write(struct rig *rig, uint16_t device, uint16_t point, double value, uint32_t id);
+/* Asks for 100 ms. */
+void rig_guest(struct rig *rig, uint8_t unit_id, enum frame_function function, uint16_t address, uint16_t count);
 /* To the next answer or wake; false when nothing will happen before until_us. */
 bool rig_advance(struct rig *rig, int64_t until_us);
 void rig_run(struct rig *rig, int64_t until_us);

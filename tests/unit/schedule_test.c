@@ -192,6 +192,71 @@ static void no_extra_while_something_waits(void **state) {
     assert_takes(&schedule, 1030 * MS, 1, 600 * MS);
 }
 
+static void assert_takes_guest(struct schedule *schedule, int64_t now_us) {
+    struct schedule_choice choice;
+    assert_true(schedule_take(schedule, now_us, &choice));
+    schedule_check(schedule);
+    assert_true(choice.guest && !choice.probe && !choice.extra && choice.release_us == now_us);
+}
+
+static void a_guest_takes_spare_time(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(2, 0, true);
+    add(&schedule, 0, true, SECOND, 30 * MS, 0);
+    add(&schedule, 1, false, 5 * SECOND, 20 * MS, 100 * MS);
+    schedule_guest(&schedule, 0, 0, 500 * MS);
+    assert_takes(&schedule, 0, 0, 0);
+    schedule_spare(&schedule, 0, 30 * MS, 20 * MS);
+    assert_takes_guest(&schedule, 30 * MS); /* before an extra; a lower job that comes meanwhile waits */
+    assert_takes(&schedule, 530 * MS, 1, 100 * MS);
+    schedule_guest(&schedule, 550 * MS, 550 * MS, 500 * MS);
+    assert_takes_extra(&schedule, 550 * MS, 0); /* the guest does not fit before the fire job */
+    assert_takes(&schedule, SECOND, 0, SECOND);
+    schedule_guest(&schedule, 550 * MS, 1100 * MS, 500 * MS);
+    assert_waits(&schedule, 1030 * MS, 1100 * MS);
+    assert_takes_guest(&schedule, 1100 * MS);
+    assert_waits(&schedule, 1600 * MS, 2 * SECOND); /* there is no other */
+    struct schedule network = schedule_of(1, 0, false);
+    add(&network, 0, true, SECOND, 0, 0);
+    assert_takes(&network, 0, 0, 0);
+    schedule_guest(&network, 0, 0, 5 * SECOND);
+    assert_takes_guest(&network, 999 * MS);
+}
+
+/* Lower jobs that would fill every pause: the guest goes after two seconds, and then not again for five. */
+static void a_guest_goes_by_age(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(2, 0, true);
+    int64_t now_us = 0, since_us = 0, taken_us = -SCHEDULE_GUEST_PAUSE_US;
+    unsigned guests = 0;
+    add(&schedule, 0, true, SECOND, 30 * MS, 0);
+    add(&schedule, 1, false, 100 * MS, 100 * MS, 0);
+    schedule_guest(&schedule, 0, 0, 500 * MS);
+    while (now_us < 60 * SECOND) {
+        struct schedule_choice choice;
+        if (!schedule_take(&schedule, now_us, &choice)) {
+            assert_true(schedule.wake_us > now_us);
+            now_us = schedule.wake_us;
+            continue;
+        }
+        schedule_check(&schedule);
+        if (choice.guest) {
+            assert_true(now_us - since_us >= SCHEDULE_GUEST_AGE_US && now_us - taken_us >= SCHEDULE_GUEST_PAUSE_US);
+            taken_us = now_us;
+            guests++;
+            now_us += 500 * MS;
+            since_us = now_us;
+            schedule_guest(&schedule, since_us, since_us, 500 * MS);
+        } else if (choice.item == 1) {
+            now_us += 100 * MS;
+        } else {
+            assert_true(now_us == choice.release_us); /* never late */
+            now_us += 30 * MS;
+        }
+    }
+    assert_in_range(guests, 9, 12);
+}
+
 /* More lower jobs are due than are tried, and none fits: the schedule sleeps until the fire job, it does not spin. */
 static void many_that_do_not_fit(void **state) {
     (void)state;
@@ -339,6 +404,8 @@ int main(void) {
         cmocka_unit_test(lower_jobs_fit_before_the_next_fire_release),
         cmocka_unit_test(spare_time_goes_to_fire),
         cmocka_unit_test(no_extra_while_something_waits),
+        cmocka_unit_test(a_guest_takes_spare_time),
+        cmocka_unit_test(a_guest_goes_by_age),
         cmocka_unit_test(many_that_do_not_fit),
         cmocka_unit_test(nothing_starves),
         cmocka_unit_test(probes_keep_their_budget),
