@@ -6,7 +6,7 @@
  *  1. At most one request is under way; none is made while one is.
  *  2. Writes go before reads, fire before the rest, and within a rank the earliest release first.
  *  3. A dead device gets only probes and writes; probes at its probe interval (at most 10 s), later only for the probe budget
- *     and the fire points, and never more than 10 s later but for one other job by age a second (schedule.h).
+ *     and the fire points, and never more than 12 s later but for one other job by age a second (schedule.h).
  *  4. A polling period is kept by release times (start + n * period), never by adding to a finish time; a release that was
  *     missed is skipped and counted, not made up for.
  *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write, and the reading back of

@@ -127,12 +127,11 @@ static bool peek(const struct heap *heap, uint32_t *ret_item) {
     return true;
 }
 
-static bool age_allows(struct schedule *schedule, int64_t now_us, int64_t due_us) {
-    if (due_us == NOW_NEVER)
-        return false;
+static bool age_allows(struct schedule *schedule, int64_t now_us, int64_t due_us, int64_t cost_us) {
     int64_t at_us = max_us(due_us + SCHEDULE_AGE_US, schedule->aged_next_us);
-    if (at_us > now_us) {
-        wake_at(schedule, now_us, at_us);
+    int64_t force_us = max_us(due_us + SCHEDULE_AGE_US + SCHEDULE_FORCE_US, schedule->aged_next_us);
+    if (at_us > now_us || (force_us > now_us && !fits(schedule, now_us, cost_us))) {
+        wake_at(schedule, now_us, at_us > now_us ? at_us : force_us);
         return false;
     }
     schedule->aged_next_us = now_us + SCHEDULE_AGE_PAUSE_US;
@@ -141,13 +140,11 @@ static bool age_allows(struct schedule *schedule, int64_t now_us, int64_t due_us
 
 static bool take_aged(struct schedule *schedule, int64_t now_us, struct schedule_choice *ret_choice) {
     uint32_t item;
-    if (age_allows(schedule, now_us, heap_first_us(&schedule->probes))) {
-        CHECK(peek(&schedule->probes, &item));
+    if (peek(&schedule->probes, &item) && age_allows(schedule, now_us, heap_first_us(&schedule->probes), schedule->probe_costs_us[item])) {
         choose_probe(schedule, item, ret_choice);
         return true;
     }
-    if (age_allows(schedule, now_us, heap_first_us(&schedule->lower))) {
-        CHECK(peek(&schedule->lower, &item));
+    if (peek(&schedule->lower, &item) && age_allows(schedule, now_us, heap_first_us(&schedule->lower), schedule->jobs[item].cost_us)) {
         choose_job(schedule, item, now_us, ret_choice);
         return true;
     }

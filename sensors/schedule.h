@@ -11,8 +11,9 @@
  *     ("fit check"): the line then rather idles for a moment than lets a fire point wait. When the first does not fit, the
  *     next few are tried. A network connection has no line time, so that everything fits there.
  *  4. Probes live on a budget of 5 % of the time, with some credit saved up, as long as any device on the bus is alive.
- *  5. Age rule: nothing starves. A lower job or a probe that is 10 s late goes next, whatever the fit, the budget and the
- *     fire jobs say; but only one such in a second, so that an overloaded line still mostly does fire jobs.
+ *  5. Age rule: nothing starves. A lower job or a probe that is 10 s late goes next, whatever the budget and the fire jobs that
+ *     are due say, if it ends before the next fire release; when it is 12 s late there is no pause into which it fits, and it
+ *     goes whatever it delays. Only one such in a second, so that an overloaded line still mostly does fire jobs.
  *  6. Spare line time goes to extra rounds of fire jobs: when nothing is due, the one not asked for longest goes once more, if
  *     it ends before anything becomes due even when its device falls silent at that moment. An extra is no release: it takes
  *     none away and skips none. Which jobs may have one, and from when on, is told by schedule_spare after each good answer.
@@ -26,6 +27,7 @@
 
 #define SCHEDULE_FIT_TRIES 4 /* lower jobs tried against the fit check in one decision */
 #define SCHEDULE_AGE_US 10000000
+#define SCHEDULE_FORCE_US 2000000      /* so much later also without fitting: two fire periods of a second */
 #define SCHEDULE_AGE_PAUSE_US 1000000  /* between two that go by age */
 #define SCHEDULE_PROBE_SHARE 20        /* 1 / 20 = 5 % */
 #define SCHEDULE_SPARE_PAUSE_US 200000 /* between an answer and an extra: five looks a second are more than a detector has new to say */

@@ -286,7 +286,7 @@ static void nothing_starves(void **state) {
         if (choice.probe || choice.item == 1) {
             assert_true(now_us - last_us >= SECOND);
             assert_true(now_us - choice.release_us >= SCHEDULE_AGE_US);
-            assert_true(now_us - choice.release_us <= SCHEDULE_AGE_US + 3 * SECOND);
+            assert_true(now_us - choice.release_us <= SCHEDULE_AGE_US + SCHEDULE_FORCE_US + 3 * SECOND);
             last_us = now_us;
         }
         if (choice.probe) {
@@ -305,6 +305,25 @@ static void nothing_starves(void **state) {
     assert_in_range(lower, 7, 10);
     assert_in_range(probes, 4, 6);
     assert_in_range(fire, 900, 1000);
+}
+
+/* What is late by age but would fit waits for the pause, so that it delays no fire job; what never fits goes after all. */
+static void age_still_fits_first(void **state) {
+    (void)state;
+    struct schedule schedule = schedule_of(1, 1, true);
+    add(&schedule, 0, true, SECOND, 30 * MS, 0);
+    schedule.credit_us = -100 * SECOND; /* no budget */
+    schedule.credit_at_us = 0;
+    schedule_probe(&schedule, 0, 0, 300 * MS);
+    assert_takes(&schedule, 9 * SECOND, 0, 0);
+    assert_takes(&schedule, 10 * SECOND, 0, 10 * SECOND); /* the probe is 10 s late, the fire job is due */
+    assert_waits(&schedule, 10 * SECOND + 800 * MS, 11 * SECOND);
+    assert_takes(&schedule, 11 * SECOND, 0, 11 * SECOND);
+    assert_probes(&schedule, 11 * SECOND + 30 * MS, 0);
+    schedule_probe(&schedule, 0, 0, 1100 * MS); /* longer than any pause */
+    assert_waits(&schedule, 11 * SECOND + 950 * MS, 12 * SECOND);
+    assert_takes(&schedule, 12 * SECOND, 0, 12 * SECOND);
+    assert_probes(&schedule, 12 * SECOND + 30 * MS, 0);
 }
 
 /* Five dead devices whose every probe takes 500 ms: 5 % of the time, but for the credit at the start. */
@@ -408,6 +427,7 @@ int main(void) {
         cmocka_unit_test(a_guest_goes_by_age),
         cmocka_unit_test(many_that_do_not_fit),
         cmocka_unit_test(nothing_starves),
+        cmocka_unit_test(age_still_fits_first),
         cmocka_unit_test(probes_keep_their_budget),
         cmocka_unit_test(the_budget_never_shuts_a_device_out),
         cmocka_unit_test(same_choice_as_a_plain_scan),
