@@ -23,11 +23,11 @@ struct bridge_bus { /* the context of a bus's sink; one of rtu and tcp */
     struct bridge *bridge;
     struct bus_rtu *rtu;
     struct bus_tcp *tcp;
-    struct trace trace;
 };
 
 struct bridge {
-    struct trace trace; /* the engine's */
+    struct trace trace;     /* the engine's */
+    struct trace tcp_trace; /* of all TCP buses: they are stepped on the loop, one at a time */
     struct engine *engine;
     struct effects effects;
     struct store *store;

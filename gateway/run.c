@@ -100,14 +100,17 @@ static enum err open_bus(struct run *run, uint16_t index) {
         return ERR_OK;
     struct poller *poller;
     bus->bridge = &run->bridge;
-    trace_init(&bus->trace);
-    enum err err = poller_create(&config->buses[index], devices, count, &run->arena, &bus->trace, &poller);
+    bool serial = config->buses[index].kind == BUS_SERIAL;
+    struct trace *trace = serial ? arena_take(&run->arena, 1, sizeof(*trace)) : &run->bridge.tcp_trace;
+    if (serial)
+        trace_init(trace);
+    enum err err = poller_create(&config->buses[index], devices, count, &run->arena, trace, &poller);
     if (err != ERR_OK)
         return err;
     struct bus_sink sink = bridge_bus_sink(bus);
-    if (config->buses[index].kind == BUS_SERIAL)
-        return bus_rtu_open(&config->buses[index], poller, &bus->trace, &sink, &bus->rtu);
-    return bus_tcp_open(loop_uv(run->bridge.loop), &config->buses[index], poller, &bus->trace, &sink, &bus->tcp);
+    if (serial)
+        return bus_rtu_open(&config->buses[index], poller, trace, &sink, &bus->rtu);
+    return bus_tcp_open(loop_uv(run->bridge.loop), &config->buses[index], poller, trace, &sink, &bus->tcp);
 }
 
 static enum err open_mqtt(struct run *run) {
@@ -134,6 +137,7 @@ static enum err open_all(struct run *run, const char *state_dir) {
     struct bridge *bridge = &run->bridge;
     struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
     trace_init(&bridge->trace);
+    trace_init(&bridge->tcp_trace);
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
     enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
     if (err == ERR_OK)
