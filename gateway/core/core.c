@@ -148,10 +148,23 @@ static void alarm_changed(struct core *core, const struct now *now, uint16_t ind
     if (slot->record != RECORD_CHANGED)
         core->unsaved[alarm_lane(core, index)]++;
     slot->record = RECORD_CHANGED;
+    slot->judged = true; /* by a person, too: what its event says, its retained state says */
     mark_changed(core, index);
     for (unsigned i = 0; i < core->config->actions_count; i++)
         if (core->config->actions[i].alarm == index)
             action_on_alarm(&core->actions[i], cause == CAUSE_CONDITION, slot->alarm.state == ALARM_NORMAL); /* taking it writes nothing */
+}
+
+/* Evidence since start makes "normal" more than an assumption, and only then is it told. A reading that speaks for the alarm,
+ * while a delay runs or more of them are wanted, is no such evidence. */
+static void mark_judged(struct core *core, uint16_t index) {
+    struct core_alarm *slot = &core->alarms[index];
+    bool normal = slot->alarm.state == ALARM_NORMAL;
+    if (slot->judged || (normal && (slot->alarm.waiting || (slot->alarm.history & 1))))
+        return;
+    slot->judged = true;
+    if (normal) /* any other state was told already */
+        mark_changed(core, index);
 }
 
 /* `extra`: read beside the point's period. An alarm that wants several readings in agreement means those of the period. */
@@ -169,6 +182,8 @@ static void judge_reading(struct core *core, const struct now *now, uint16_t dev
             alarm_on_blind(&core->alarms[index].alarm, now);
         else if (alarm_on_value(&core->alarms[index].alarm, now, &reading->value, &cause))
             alarm_changed(core, now, index, cause);
+        if (reading->quality == QUALITY_GOOD)
+            mark_judged(core, index);
         alarm_rearm(core, index);
     }
 }
@@ -180,6 +195,7 @@ static void judge_device(struct core *core, const struct now *now, uint16_t devi
         return;
     if (alarm_on_communication(&core->alarms[index].alarm, now, dead, &cause))
         alarm_changed(core, now, index, cause);
+    mark_judged(core, index);
     alarm_rearm(core, index);
 }
 

@@ -22,6 +22,7 @@ struct core_alarm {
     enum { RECORD_SAVED, RECORD_CHANGED, RECORD_SAVING } record;
     bool changed; /* in core.changed */
     bool active;  /* counted in alarms_active */
+    bool judged;  /* by evidence since start; before that "normal" is only what nobody has contradicted, and is not told */
 };
 
 struct core_device {

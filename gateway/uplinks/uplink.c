@@ -11,12 +11,13 @@
  * What is sent next, as long as the window has room (uplink_send.c):
  *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
  *    6 meta     7 fire and 8 other events of the backlog               9 live readings       10 readings of the backlog
+ * The present state "normal" of an alarm that nothing was heard of since start is not sent: what the broker retains of it stays.
  * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one; backlog in flight is capped, halved when its
  * acknowledgements take longer than 250 ms and grown by one for each cap's worth of prompt ones.
  *
  * Guarantees: every SEND gets its slot back by exactly one ACKED; an entry's cursor moves only by an acknowledgement, or by a
  * refusal of the far end, which is counted and said; at LINK_DOWN all slots are free, and what was in them is backlog of the
- * next connection; a retained state that did not arrive is queued again. */
+ * next connection; a retained state that did not arrive is queued again; an all-clear rests on evidence since start. */
 #include "gateway/uplinks/uplink.h"
 
 #include "base/check.h"
@@ -159,7 +160,9 @@ void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link
 }
 
 void uplink_on_alarm(struct uplink *uplink, uint16_t alarm) {
-    if (uplink->state == UPLINK_UP)
+    const struct core_alarm *slot = &uplink->core->alarms[alarm];
+    bool assumed = slot->alarm.state == ALARM_NORMAL && !slot->judged; /* an all-clear must not come from a dead sensor */
+    if (uplink->state == UPLINK_UP && !assumed)
         queue_put(uplink->json.config->alarms[alarm].class == CLASS_FIRE ? &uplink->fire_alarms : &uplink->other_alarms, alarm);
 }
 

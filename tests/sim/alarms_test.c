@@ -49,7 +49,7 @@ static void s002_sensor_unplugged(void **state) {
     world_set(world, "meter-1/current", "12");
     world_run_until(world, 20000);
     world_expect(world, "overcurrent",
-                 "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
+                 "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n");
@@ -94,7 +94,7 @@ static void s003_on_delay_frozen_by_blindness(void **state) {
     world_fault(world, "meter-1", SICK_NONE); /* sees at 30.645, with 2 s left */
     world_run_until(world, 40000);
     world_expect(world, "overcurrent|world:",
-                 "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
+                 "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[    10.000] world: meter-1/current = 12\n"
                  "[    13.000] world: meter-1 is exception\n"
                  "[    30.000] world: meter-1 is well\n"
@@ -122,7 +122,7 @@ static void s004_deadband_and_off_delay(void **state) {
     world_set(world, "meter-1/current", "8");
     world_run_until(world, 80000);
     world_expect(world, "overcurrent|world:",
-                 "[     0.025] city <- alarm/meter-1/overcurrent normal\n"
+                 "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[     5.000] world: meter-1/current = 9.2\n"
                  "[    10.645] alarm meter-1/overcurrent unacknowledged by=condition value=9.2\n"
                  "[    10.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
@@ -183,7 +183,7 @@ static void s006_latch(void **state) {
     world_set(world, "smoke-1/smoke", "normal");
     world_run_until(world, 20000);
     world_expect(world, "smoke-1/smoke",
-                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[     5.000] world: smoke-1/smoke = alarm\n"
                  "[     5.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[     5.026] city <- event alarm smoke-1/smoke unacknowledged\n"
@@ -225,9 +225,9 @@ static void s007_relay_away(void **state) {
     world_fault(world, "relay-1", SICK_NONE);
     world_run_until(world, 60000);
     world_expect(world, "cut-branch|relay-1|world:",
-                 "[     0.025] city <- alarm/relay-1/communication normal\n"
                  "[     0.025] city <- meta/relay-1\n"
                  "[     0.492] device relay-1 online\n"
+                 "[     0.497] city <- alarm/relay-1/communication normal\n"
                  "[     0.497] city <- reading/relay-1 n=1\n"
                  "[     5.000] world: relay-1 is silent\n"
                  "[     5.000] world: smoke-1/smoke = alarm\n"

@@ -130,7 +130,7 @@ static void s104_refused_topic(void **state) {
     world_set(world, "smoke-1/smoke", "alarm");
     world_run_until(world, 40000);
     world_expect(world, "refuses|smoke-1/smoke",
-                 "[     0.025] city <- alarm/smoke-1/smoke normal\n"
+                 "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[     0.031] uplink city refuses a message: reason 0x87; check what this user may publish under yanhuo/v1/sim-01/#\n"
                  "[    30.000] world: smoke-1/smoke = alarm\n"
                  "[    30.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"

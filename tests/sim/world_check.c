@@ -9,7 +9,8 @@
  *  6 alarms          world_oracle.c
  *  7 no busy loop    count_step in world.c
  *  8 poller_check and engine_check after each step
- *  9 no waiting      the event of an alarm that a poll changed is sent in that very step, before any reading */
+ *  9 no waiting      the event of an alarm that a poll changed is sent in that very step, before any reading
+ * 10 no false all-clear   the retained state of an alarm becomes "normal" only when its signal was heard since the start */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,17 @@ static void check_sent(struct world *world, uint16_t uplink, uint64_t transition
                    (unsigned long long)transitions, (unsigned long long)alarms, world->config->uplinks[uplink].name, (unsigned long long)room);
 }
 
+/* ---- 10: an all-clear rests on evidence ---- */
+
+static void check_alarm(struct world *world, const struct effect *effect) {
+    char device[NAME_SIZE], state[32];
+    const char *name = strstr(effect->send.topic, "/alarm/") + strlen("/alarm/"), *slash = strchr(name, '/');
+    json_text(effect->send.payload, "state", state, sizeof(state));
+    snprintf(device, sizeof(device), "%.*s", (int)(slash - name), name);
+    if (strcmp(state, "normal") == 0 && !oracle_heard(world, device, slash + 1))
+        world_fail(world, "a false all-clear: %s is told normal, and nothing was heard of it since the start", name);
+}
+
 void check_step(struct world *world, const struct event *event) {
     for (unsigned i = 0; i < world->effects.count; i++) {
         const struct effect *effect = &world->effects.items[i];
@@ -111,6 +123,8 @@ void check_step(struct world *world, const struct event *event) {
             ledger_stored(world, effect->store.bytes, effect->store.size);
         else if (effect->kind == EFFECT_SEND && strstr(effect->send.topic, "/reading/"))
             check_readings(world, effect);
+        else if (effect->kind == EFFECT_SEND && strstr(effect->send.topic, "/alarm/"))
+            check_alarm(world, effect);
     }
     uint64_t transitions = engine_counters(world->engine)->alarm_transitions;
     if (event->kind == EVENT_POLLED && transitions > world->transitions_before)

@@ -52,6 +52,19 @@ static int alarm_named(const struct world *world, const char *text, const char *
     return -1;
 }
 
+bool oracle_heard(struct world *world, const char *device, const char *alarm) {
+    for (uint16_t a = 0; a < world->config->alarms_count; a++) {
+        const struct config_alarm *rule = &world->config->alarms[a];
+        if (strcmp(rule->name, alarm) != 0 || strcmp(world->config->devices[rule->device].spec.name, device) != 0)
+            continue;
+        for (uint32_t i = 0; i < world->signals[a].samples_count; i++)
+            if (!world->signals[a].samples[i].blind)
+                return true;
+        return false;
+    }
+    world_fail(world, "the state of %s/%s, which is no alarm", device, alarm);
+}
+
 static bool names_active(const char *state) {
     return strncmp(state, "unacknowledged", 14) == 0 || strncmp(state, "acknowledged", 12) == 0;
 }

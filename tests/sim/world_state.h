@@ -267,6 +267,8 @@ void oracle_sample(struct world *world, const struct polled *polled);
 void oracle_trace(struct world *world, const struct trace_line *line);
 void oracle_begin(struct world *world);
 void oracle_check(struct world *world);
+/* Whether anything was heard of this alarm's signal since the start. */
+bool oracle_heard(struct world *world, const char *device, const char *alarm);
 
 void *world_grow(void *items, uint32_t count, uint32_t *room, size_t size);
 

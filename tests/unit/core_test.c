@@ -229,11 +229,105 @@ static void test_each_bus_is_counted(void **state) {
     world_end(world);
 }
 
+static struct site *with_delays(struct site *site) {
+    site->alarms[0].on_delay_ms = 5000;
+    site->alarms[1].of_n = 2;
+    site->alarms[1].of_m = 3;
+    site->alarms[2].condition = CONDITION_COMMUNICATION;
+    return site;
+}
+
+/* Whether this alarm is told as changed since the last call; what is told is judged. */
+static bool told_now(struct world *world, uint16_t alarm) {
+    bool changed = false;
+    for (unsigned i = 0; i < world->core.changed_count; i++)
+        changed = changed || world->core.changed[i] == alarm;
+    core_changed_clear(&world->core);
+    assert_true(!changed || world->core.alarms[alarm].judged);
+    return changed;
+}
+
+/* Until it is, "normal" is not told. */
+static void test_judged_by_evidence(void **state) {
+    (void)state;
+    struct world *world = begin(with_delays);
+    for (uint16_t i = 0; i < world->site.config.alarms_count; i++)
+        assert_false(world->core.alarms[i].judged);
+    (void)poll_extra(world, 100, 0, 5, QUALITY_BAD);
+    assert_false(told_now(world, 0));
+    poll(world, 1000, 0, 11); /* speaks for the alarm while its delay runs: "normal" would be wrong */
+    assert_false(told_now(world, 0));
+    assert_int_equal(world->core.alarms[0].alarm.state, ALARM_NORMAL);
+    poll(world, 2000, 0, 5);
+    assert_true(told_now(world, 0));
+    poll(world, 3000, 0, 5);
+    assert_false(told_now(world, 0)); /* told once */
+    assert_true(world->core.alarms[0].judged);
+
+    (void)poll_extra(world, 1000, 1, 5, QUALITY_GOOD); /* beside the period, an alarm that wants agreement hears nothing */
+    assert_false(told_now(world, 1));
+    poll(world, 2000, 1, 11); /* one of the two it wants */
+    assert_false(told_now(world, 1));
+    poll(world, 3000, 1, 11);
+    assert_true(told_now(world, 1)); /* raised */
+    assert_int_equal(world->core.alarms[1].alarm.state, ALARM_UNACKNOWLEDGED);
+
+    struct polled polled = {.device = 2, .status = BUS_TIMEOUT, .device_state = DEVICE_UNKNOWN, .now = site_now(1000)};
+    core_on_polled(&world->core, &polled);
+    assert_false(told_now(world, 2)); /* one timeout decides nothing */
+    polled.device_state = DEVICE_ONLINE;
+    polled.status = BUS_ANSWERED;
+    core_on_polled(&world->core, &polled);
+    assert_true(told_now(world, 2));
+    assert_false(world->core.alarms[3].judged); /* nobody asked */
+    world_end(world);
+}
+
+/* What was restored is told as it is; its first reading tells nothing new, and what a person does is told without a reading. */
+static void test_restored_is_judged_without_a_word(void **state) {
+    (void)state;
+    static uint8_t bytes[2][ALARM_RECORD_SIZE];
+    struct store_alarm stored[2];
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    site_init(&world->site);
+    static const enum alarm_state states[] = {ALARM_ACKNOWLEDGED, ALARM_RETURNED};
+    for (unsigned i = 0; i < 2; i++) {
+        struct alarm alarm;
+        alarm_init(&alarm, &world->site.alarms[i]);
+        alarm.state = states[i];
+        alarm.occurrence_start = alarm.occurrence_seq = 1;
+        stored[i] = (struct store_alarm){
+            .device = world->site.devices[world->site.alarms[i].device].spec.name, .alarm = world->site.alarms[i].name, .bytes = bytes[i]};
+        stored[i].size = alarm_record_put(&alarm, bytes[i]);
+    }
+    world->site.image.alarms = stored;
+    world->site.image.alarms_count = 2;
+    arena_init(&world->arena);
+    trace_init(&world->trace);
+    core_init(&world->core, &world->site.config, &world->site.directory, &world->arena, &world->trace, &world->counters);
+    struct now now = site_now(0);
+    core_on_start(&world->core, &now, 0xAB, &world->site.image);
+    poll(world, 1000, 0, 11);
+    assert_false(told_now(world, 0));
+    assert_true(world->core.alarms[0].judged);
+    poll(world, 2000, 0, 5);
+    assert_true(told_now(world, 0)); /* returned */
+    assert_int_equal(world->core.alarms[0].alarm.state, ALARM_NORMAL);
+
+    const char *why;
+    assert_true(core_acknowledge(&world->core, &now, 1, &why));
+    assert_true(told_now(world, 1));
+    assert_int_equal(world->core.alarms[1].alarm.state, ALARM_NORMAL);
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_acknowledging_writes_nothing),    cmocka_unit_test(test_evictions_are_told_lane_by_lane),
-        cmocka_unit_test(test_clock_set_right_after_the_start), cmocka_unit_test(test_records_find_their_alarms),
-        cmocka_unit_test(test_extra_rounds_are_only_news),      cmocka_unit_test(test_each_bus_is_counted),
+        cmocka_unit_test(test_acknowledging_writes_nothing),      cmocka_unit_test(test_evictions_are_told_lane_by_lane),
+        cmocka_unit_test(test_clock_set_right_after_the_start),   cmocka_unit_test(test_records_find_their_alarms),
+        cmocka_unit_test(test_extra_rounds_are_only_news),        cmocka_unit_test(test_judged_by_evidence),
+        cmocka_unit_test(test_restored_is_judged_without_a_word), cmocka_unit_test(test_each_bus_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

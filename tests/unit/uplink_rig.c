@@ -98,11 +98,20 @@ void link_advance(struct world *world, int64_t ms) {
     world->ms = end;
 }
 
+static void poll(struct world *world, uint16_t device, double value, bool extra) {
+    struct polled polled = {
+        .device = device, .status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .extra = extra, .now = site_now(world->ms), .count = 1};
+    polled.readings[0] = (struct reading){.point = 0, .value = {.kind = VALUE_NUMBER, .number = value}};
+    link_step(world, &(struct event){.kind = EVENT_POLLED, .polled = &polled});
+}
+
 void link_begin(struct world *world) {
     arena_init(&world->arena);
     trace_init(&world->trace);
     world->engine = engine_create(&world->site.config, &world->site.directory, &world->arena, &world->trace);
     link_step(world, &(struct event){.kind = EVENT_START, .start = {.start = 0xAB, .seed = 7, .image = &world->site.image}});
+    for (uint16_t i = 0; !world->silent && i < world->site.config.devices_count; i++)
+        poll(world, i, 0, true);
     link_settle(world);
     link_answer_store(world);
 }
@@ -132,9 +141,7 @@ void link_acknowledge_all(struct world *world) {
 }
 
 void link_poll(struct world *world, uint16_t device, double value) {
-    struct polled polled = {.device = device, .status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .now = site_now(world->ms), .count = 1};
-    polled.readings[0] = (struct reading){.point = 0, .value = {.kind = VALUE_NUMBER, .number = value}};
-    link_step(world, &(struct event){.kind = EVENT_POLLED, .polled = &polled});
+    poll(world, device, value, false);
     link_settle(world);
 }
 

@@ -31,12 +31,14 @@ struct world {
         uint64_t last_seq;
     } store[LANES_COUNT];
     char said[8192]; /* the trace */
+    bool silent;     /* set before link_begin: no device answered yet, so no alarm is judged */
 };
 
 /* The site may be changed before link_begin. */
 struct world *link_world_new(void);
 void link_world_end(struct world *world);
 
+/* Started, and each device looked at once in an extra round: every alarm is judged normal and nothing is recorded of it. */
 void link_begin(struct world *world);
 void link_step(struct world *world, struct event *event);
 void link_tick(struct world *world);

@@ -42,6 +42,43 @@ static void test_order_after_link_up(void **state) {
     link_world_end(world);
 }
 
+/* Before anything was heard of a point, "normal" is not sent: the broker may retain an alarm of before the start. */
+static void test_normal_is_sent_when_judged(void **state) {
+    (void)state;
+    struct world *world = link_world_new();
+    world->silent = true;
+    link_begin(world);
+    link_up(world);
+    static const char *const first[] = {"status", "meta/device-0", "meta/device-1", "meta/device-2", "meta/device-3", "health", "event"};
+    assert_int_equal(world->sends_count, 7);
+    link_assert_topics(world, 0, first, 7);
+    link_acknowledge_all(world);
+    link_poll(world, 1, 1);
+    static const char *const judged[] = {"alarm/device-1/alarm-1", "reading/device-1"};
+    assert_int_equal(world->sends_count, 9);
+    link_assert_topics(world, 7, judged, 2);
+    assert_non_null(strstr(world->sends[7].payload, "\"state\":\"normal\""));
+    link_answer(world, 7, ACK_LOST);
+    assert_int_equal(world->sends_count, 10);
+    link_assert_topics(world, 9, judged, 1);
+    link_acknowledge_all(world);
+    link_poll(world, 1, 1);
+    assert_int_equal(world->sends_count, 11); /* once */
+    link_assert_topics(world, 10, judged + 1, 1);
+    link_poll(world, 0, 11);
+    static const char *const raised[] = {"event", "alarm/device-0/alarm-0", "reading/device-0"};
+    assert_int_equal(world->sends_count, 14);
+    link_assert_topics(world, 11, raised, 3);
+    assert_non_null(strstr(world->sends[12].payload, "\"state\":\"unacknowledged\""));
+    link_down(world, LINK_LOST);
+    link_advance(world, 2000);
+    unsigned from = world->sends_count;
+    link_up(world);
+    static const char *const again[] = {"status", "alarm/device-0/alarm-0", "alarm/device-1/alarm-1", "meta/device-0"};
+    link_assert_topics(world, from, again, 4); /* the other two still wait */
+    link_world_end(world);
+}
+
 static void test_window_and_reserved_slots(void **state) {
     (void)state;
     struct world *world = link_world_new();
@@ -344,6 +381,7 @@ static void test_cursor_is_told_now_and_then(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_after_link_up),
+        cmocka_unit_test(test_normal_is_sent_when_judged),
         cmocka_unit_test(test_window_and_reserved_slots),
         cmocka_unit_test(test_small_windows),
         cmocka_unit_test(test_receive_maximum),
