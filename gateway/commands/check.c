@@ -99,21 +99,29 @@ static int check(const char *path, const char *profiles) {
 }
 
 int command_check(int argc, char **argv) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"profiles", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"profiles", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     const char *path = NULL, *profiles = config_profiles_dir();
-    bool usage = false;
+    bool usage = false, help = false;
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         if (option == 'c')
             path = optarg;
         else if (option == 'p')
             profiles = optarg;
+        else if (option == 'h')
+            help = true;
         else
             usage = true;
     }
-    if (usage || !path || optind < argc) {
-        fprintf(stderr, "usage: yanhuo %s -c FILE [--profiles DIR]\n", argv[0]);
-        return 2;
+    if (help || usage || !path || optind < argc) {
+        fprintf(help ? stdout : stderr,
+                "usage: yanhuo %s -c FILE [--profiles DIR]\n\n"
+                "  -c, --config FILE    the configuration (required)\n"
+                "      --profiles DIR   device profiles; those installed with the program by default\n\n"
+                "Ends with status 0 when it can be run, warnings or not, and 2 when there is an error.\n",
+                argv[0]);
+        return help ? 0 : 2;
     }
     return check(path, profiles);
 }

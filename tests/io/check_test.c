@@ -60,10 +60,23 @@ static void check_fails_on_errors(void **state) {
 
 static void a_wrong_call_tells_the_right_one(void **state) {
     (void)state;
-    static const char *const calls[] = {"check", "check -c", "check -c a b", "check --nonsense", "explain a b", "explain --help", "schema x"};
+    static const char *const calls[] = {"check", "check -c", "check -c a b", "check --nonsense", "explain a b", "explain --nonsense", "schema x"};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         assert_int_equal(run(calls[i]), 2);
         assert_printed("usage: yanhuo ");
+    }
+}
+
+/* The list of commands promises it: help that was asked for goes to stdout and is no error. */
+static void each_command_has_its_help(void **state) {
+    (void)state;
+    static const char *const commands[] = {"run", "check", "explain", "schema", "simulate", "scan", "probe", "assign", "sniff"};
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        char arguments[64], usage[64];
+        snprintf(arguments, sizeof(arguments), "%s --help 2>/dev/null", commands[i]);
+        snprintf(usage, sizeof(usage), "usage: yanhuo %s ", commands[i]);
+        assert_int_equal(run(arguments), 0);
+        assert_printed(usage);
     }
 }
 
@@ -81,9 +94,8 @@ static void explain_and_schema_print_the_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_tells_what_a_site_costs),
-        cmocka_unit_test(check_fails_on_errors),
-        cmocka_unit_test(a_wrong_call_tells_the_right_one),
+        cmocka_unit_test(check_tells_what_a_site_costs),      cmocka_unit_test(check_fails_on_errors),
+        cmocka_unit_test(a_wrong_call_tells_the_right_one),   cmocka_unit_test(each_command_has_its_help),
         cmocka_unit_test(explain_and_schema_print_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
