@@ -398,7 +398,7 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
 void core_on_stop(struct core *core, const struct now *now) {
     publisher_flush(&core->publisher);
     seal_system(core, now, ENTRY_SYSTEM, "stopped", "", 0);
-    core->readings_due_us = now->mono_us;
+    core->readings_due_us = core->gap_due_us = now->mono_us;
     core->stopping = true;
     trace_add(core->trace, now->mono_us, TRACE_INFO, "stopping");
 }

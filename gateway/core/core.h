@@ -13,7 +13,8 @@
 #include "gateway/core/publish.h"
 
 #define CORE_STORE_RETRY_US 1000000 /* after a failed commit */
-#define CORE_GAP_EVERY_US 10000000  /* a loss that goes on is told at most this often */
+#define CORE_GAP_EVERY_US 10000000      /* a loss that goes on is told after this, then twice as late each time, */
+#define CORE_GAP_EVERY_MAX_US 600000000 /* up to this: an outage of days must not crowd alarms out of memory with gaps */
 #define CORE_CLOCK_JUMP_MS 2000     /* a wall clock that moved further than this against monotonic time has been set */
 
 struct core_alarm {
@@ -58,7 +59,7 @@ struct core {
     int64_t readings_due_us;             /* when the readings lane goes to the store */
     int64_t store_retry_us[LANES_COUNT]; /* after a failure; 0 otherwise */
     bool store_failing;
-    int64_t gap_due_us;
+    int64_t gap_due_us, gap_pause_us;
     struct { /* told by the store, not yet by us */
         uint64_t from_seq, to_seq, count;
     } evicted[LANES_COUNT];

@@ -43,7 +43,6 @@ static void seal_gap(struct core *core, const struct now *now, enum lane lane, u
     entry_put_gap(&body, &event);
     core_seal_event(core, now, LANE_EVENT, ENTRY_GAP, &body);
     trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap lane=%s count=%llu why=%s", lane_name(lane), (unsigned long long)count, why);
-    core->gap_due_us = now->mono_us + CORE_GAP_EVERY_US;
 }
 
 static bool gap_pending(const struct core *core) {
@@ -56,6 +55,11 @@ static bool gap_pending(const struct core *core) {
 static void tell_gaps(struct core *core, const struct now *now) {
     if (now->mono_us < core->gap_due_us || !gap_pending(core))
         return;
+    bool goes_on = core->gap_pause_us && now->mono_us - core->gap_due_us < core->gap_pause_us;
+    core->gap_pause_us = goes_on ? 2 * core->gap_pause_us : CORE_GAP_EVERY_US;
+    if (core->gap_pause_us > CORE_GAP_EVERY_MAX_US)
+        core->gap_pause_us = CORE_GAP_EVERY_MAX_US;
+    core->gap_due_us = now->mono_us + core->gap_pause_us;
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         struct journal_lane *lane = &core->journal.lanes[i];
         uint64_t untold = lane->untold;
@@ -115,6 +119,10 @@ void core_on_stored(struct core *core, const struct event *event) {
     }
     if (ok == core->store_failing) { /* said once, when it begins and when it ends */
         core->store_failing = !ok;
+        if (ok) { /* what was lost until now is told at once */
+            core->gap_due_us = event->now.mono_us;
+            core->gap_pause_us = 0;
+        }
         trace_add(core->trace, event->now.mono_us, ok ? TRACE_INFO : TRACE_ERROR,
                   ok ? "store works again" : "store fails: %s; entries stay in memory", err_sentence(event->stored.err));
     }

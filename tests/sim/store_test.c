@@ -178,22 +178,10 @@ static void s205_quota_exceeded(void **state) {
                  "[    88.752] owner <- event gap lane=reading count=12 why=the space for undelivered entries is used up\n"
                  "[    98.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
                  "[    98.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   108.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   108.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   118.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   118.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   128.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   128.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   138.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   138.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   148.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   148.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   158.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   158.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   168.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   168.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   178.739] gap lane=reading count=67 why=the space for undelivered entries is used up\n"
-                 "[   178.752] owner <- event gap lane=reading count=67 why=the space for undelivered entries is used up\n");
+                 "[   118.739] gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   118.752] owner <- event gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   158.739] gap lane=reading count=249 why=the space for undelivered entries is used up\n"
+                 "[   158.752] owner <- event gap lane=reading count=249 why=the space for undelivered entries is used up\n");
     world_broker_up(world, "city");
     world_run_until(world, 260000);
     world_settle(world);
@@ -229,10 +217,10 @@ static void s206_memory_used_up(void **state) {
     world_broker_down(world, "city", LINK_UNREACHABLE);
     world_store_failing(world, true);
     world_check_every(world, 200);
-    world_run_until(world, 640000);
+    world_run_until(world, 350000);
     world_store_failing(world, false);
     world_broker_up(world, "city");
-    world_run_until(world, 760000);
+    world_run_until(world, 460000);
     world_settle(world);
     world_expect(world, "gap|store works|store fails|uplink",
                  "[     0.000] start gateway=sim-04 devices=1 points=60 alarms=1 uplinks=1 next_seq=1\n"
@@ -241,16 +229,18 @@ static void s206_memory_used_up(void **state) {
                  "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
                  "[    10.209] store fails: the operating system reported an error; entries stay in memory\n"
                  "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
-                 "[   610.401] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
-                 "[   620.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
-                 "[   630.401] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
-                 "[   640.217] store works again\n"
-                 "[   640.401] gap lane=reading count=49 why=the store does not take entries and memory is full\n"
-                 "[   657.369] uplink city up mqtt=5 window=100\n"
-                 "[   657.374] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
-                 "[   657.374] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
-                 "[   657.374] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
-                 "[   657.374] city <- event gap lane=reading count=49 why=the store does not take entries and memory is full replayed\n");
+                 "[   307.801] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   317.801] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   337.801] gap lane=reading count=100 why=the store does not take entries and memory is full\n"
+                 "[   350.145] store works again\n"
+                 "[   350.145] gap lane=reading count=61 why=the store does not take entries and memory is full\n"
+                 "[   360.145] gap lane=reading count=4 why=the store does not take entries and memory is full\n"
+                 "[   402.369] uplink city up mqtt=5 window=100\n"
+                 "[   402.374] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
+                 "[   402.374] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   402.374] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
+                 "[   402.374] city <- event gap lane=reading count=61 why=the store does not take entries and memory is full replayed\n"
+                 "[   402.374] city <- event gap lane=reading count=4 why=the store does not take entries and memory is full replayed\n");
     assert_int_equal(world->gaps_told[LANE_READING], world_counters(world)->lost[LANE_READING]);
     world_close(world);
 }
