@@ -190,20 +190,9 @@ static void s205_quota_exceeded(void **state) {
                  "[   228.627] city <- event alarm smoke-1/smoke returned replayed\n"
                  "[   228.627] city <- event gap lane=reading count=12 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=67 why=the space for undelivered entries is used up replayed\n"
-                 "[   228.746] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   238.746] city <- event gap lane=reading count=15 why=the space for undelivered entries is used up\n");
+                 "[   228.627] city <- event gap lane=reading count=119 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=249 why=the space for undelivered entries is used up replayed\n"
+                 "[   238.746] city <- event gap lane=reading count=431 why=the space for undelivered entries is used up\n");
     assert_int_equal(world->gaps_told[LANE_READING], world->evicted[LANE_READING]);
     world_close(world);
 }
