@@ -68,6 +68,31 @@ static void carry_out_notify(const struct effect *effect) {
     }
 }
 
+/* Alarms go on from memory when there is no disk: the engine hears that it fails and tries again each second. */
+static void refuse_store(struct bridge *bridge, const struct effect *effect) {
+    if (effect->kind == EFFECT_STORE) {
+        struct store_stored stored = {.lane = effect->store.lane, .err = ERR_IO, .last_seq = effect->store.last_seq};
+        inbox_post(bridge->inbox, MESSAGE_STORED, &stored, sizeof(stored), NULL, 0);
+    } else if (effect->kind == EFFECT_QUERY) {
+        struct store_rows rows = {.uplink = effect->query.uplink, .lane = effect->query.lane, .err = ERR_IO, .after_seq = effect->query.after_seq};
+        inbox_post(bridge->inbox, MESSAGE_ROWS, &rows, sizeof(rows), NULL, 0);
+    }
+}
+
+static void carry_out_store(struct bridge *bridge, const struct effect *effect) {
+    if (!bridge->store)
+        refuse_store(bridge, effect);
+    else if (effect->kind == EFFECT_STORE)
+        store_submit(bridge->store, effect->store.lane, effect->store.first_seq, effect->store.last_seq, effect->store.bytes, effect->store.size,
+                     effect->store.alarms, effect->store.alarms_count);
+    else if (effect->kind == EFFECT_HISTORY)
+        store_history(bridge->store, effect->history.at_ms, effect->history.bytes, effect->history.size);
+    else if (effect->kind == EFFECT_CURSOR)
+        store_cursor(bridge->store, effect->cursor.uplink, effect->cursor.lane, effect->cursor.cursor);
+    else
+        store_query(bridge->store, effect->query.uplink, effect->query.lane, effect->query.after_seq, effect->query.through_seq);
+}
+
 static void carry_out(struct bridge *bridge, const struct effect *effect) {
     switch (effect->kind) {
     case EFFECT_WRITE:
@@ -77,17 +102,10 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
         carry_out_release(bridge, effect->release.bus);
         return;
     case EFFECT_STORE:
-        store_submit(bridge->store, effect->store.lane, effect->store.first_seq, effect->store.last_seq, effect->store.bytes, effect->store.size,
-                     effect->store.alarms, effect->store.alarms_count);
-        return;
     case EFFECT_HISTORY:
-        store_history(bridge->store, effect->history.at_ms, effect->history.bytes, effect->history.size);
-        return;
     case EFFECT_CURSOR:
-        store_cursor(bridge->store, effect->cursor.uplink, effect->cursor.lane, effect->cursor.cursor);
-        return;
     case EFFECT_QUERY:
-        store_query(bridge->store, effect->query.uplink, effect->query.lane, effect->query.after_seq, effect->query.through_seq);
+        carry_out_store(bridge, effect);
         return;
     case EFFECT_CONNECT:
         mqtt_connect(bridge->mqtt, effect->link.uplink);

@@ -378,7 +378,11 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
               core->config->uplinks_count, (unsigned long long)image->next_seq);
     for (uint32_t i = 0; i < image->alarms_count; i++)
         restore_alarm(core, &image->alarms[i]);
-    seal_system(core, now, ENTRY_SYSTEM, "started", image->quarantined ? "a damaged file was put aside" : "", 0);
+    seal_system(core, now, ENTRY_SYSTEM, "started",
+                image->absent        ? "the state folder cannot be used: nothing survives a restart"
+                : image->quarantined ? "a damaged file was put aside"
+                                     : "",
+                0);
     if (image->configuration_changed)
         seal_system(core, now, ENTRY_SYSTEM, "configuration", core->config->hash, 0);
     for (uint16_t i = 0; i < core->config->alarms_count; i++) {

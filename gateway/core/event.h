@@ -27,6 +27,7 @@ struct store_image {
     struct series_directory series;
     bool configuration_changed; /* the hash differs from the last start's */
     bool quarantined;           /* a damaged file was put aside */
+    bool absent;                /* there is no store: every STORE will fail, nothing survives a restart */
 };
 
 /* ---- events ---- */
