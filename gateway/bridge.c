@@ -18,7 +18,9 @@ enum message {
     MESSAGE_LINK_UP,
     MESSAGE_LINK_DOWN,
     MESSAGE_ACKED,
-    MESSAGE_RECEIVED
+    MESSAGE_RECEIVED,
+    MESSAGE_GUEST_ASKED,
+    MESSAGE_GUEST_ANSWERED
 };
 
 struct message_received { /* the topic with its end mark follows, then the payload */
@@ -218,6 +220,14 @@ static void take_received(struct bridge *bridge, const void *message, size_t siz
     bridge_step(bridge, event);
 }
 
+static void sink_guest_answered(void *context, const struct guest_answer *answer) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_GUEST_ANSWERED, answer, sizeof(*answer), NULL, 0);
+}
+
+static void sink_guest_asked(void *context, const struct socket_request *request) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_GUEST_ASKED, request, sizeof(*request), NULL, 0);
+}
+
 static void take_message(void *context, uint32_t kind, const void *message, size_t size) {
     struct bridge *bridge = context;
     struct event event = {.kind = EVENT_TICK};
@@ -246,6 +256,12 @@ static void take_message(void *context, uint32_t kind, const void *message, size
         return;
     case MESSAGE_RECEIVED:
         take_received(bridge, message, size, &event);
+        return;
+    case MESSAGE_GUEST_ASKED:
+        bridge_guest_asked(bridge, message, &(struct guest_sink){bridge, sink_guest_answered});
+        return;
+    case MESSAGE_GUEST_ANSWERED:
+        bridge_guest_answered(bridge, message);
         return;
     }
 }
@@ -327,4 +343,8 @@ struct store_sink bridge_store_sink(struct bridge *bridge) {
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {
     return (struct mqtt_sink){
         .context = bridge, .link_up = sink_link_up, .link_down = sink_link_down, .acked = sink_acked, .received = sink_received};
+}
+
+struct socket_sink bridge_socket_sink(struct bridge *bridge) {
+    return (struct socket_sink){.context = bridge, .asked = sink_guest_asked};
 }

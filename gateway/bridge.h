@@ -4,6 +4,7 @@
  *   line threads ----.                                   .--> buses (writes, releases)
  *   TCP buses -------+--> inbox --> event --> engine --> effects --> store, mqtt, service manager
  *   store, mqtt -----'                (one step)         '--> the loop's next deadline
+ *   control socket --> inbox --> a bus in its spare time --> inbox --> control socket: past the engine
  *
  * Owner: run.c, which builds it. The sinks run on any thread and only post; everything else runs on the loop thread. */
 #ifndef YANHUO_BRIDGE_H
@@ -15,6 +16,7 @@
 #include "gateway/io/inbox.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/mqtt.h"
+#include "gateway/io/socket.h"
 #include "gateway/io/store.h"
 #include "sensors/bus_rtu.h"
 #include "sensors/bus_tcp.h"
@@ -32,6 +34,8 @@ struct bridge {
     struct effects effects;
     struct store *store; /* NULL when its folder cannot be used: then every STORE and QUERY fails at once */
     struct mqtt *mqtt;
+    struct socket_server *socket; /* NULL: there is none */
+    const struct config *config;
     struct loop *loop;
     struct inbox *inbox;
     struct bridge_bus *buses; /* as configured */
@@ -48,5 +52,10 @@ void bridge_drain(struct bridge *bridge);
 struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
 struct store_sink bridge_store_sink(struct bridge *bridge);
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
+struct socket_sink bridge_socket_sink(struct bridge *bridge);
+
+/* bridge_guest.c, loop thread: a client asks a bus, and what came of it. */
+void bridge_guest_asked(struct bridge *bridge, const struct socket_request *request, const struct guest_sink *sink);
+void bridge_guest_answered(struct bridge *bridge, const struct guest_answer *answer);
 
 #endif

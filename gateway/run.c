@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start-up and the way down, as mirror images:
- *   configuration, store, engine, inbox, loop, mqtt, pollers and buses   ->   buses, stop, mqtt, store, loop, inbox
+ *   configuration, store, engine, inbox, loop, mqtt, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, loop, inbox
  * Open alarms are in the engine before the first poll is made. On a signal the buses end first, so that nothing new comes, then
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -128,6 +129,16 @@ static enum err open_mqtt(struct run *run) {
     return mqtt_open(run->config, getenv("CREDENTIALS_DIRECTORY"), will, &sink, &run->bridge.mqtt);
 }
 
+/* Without the socket only people at the site miss something. */
+static void open_socket(struct run *run, const char *state_dir) {
+    struct socket_sink sink = bridge_socket_sink(&run->bridge);
+    char reason[128];
+    int os_error = socket_open(state_dir, &sink, &run->bridge.socket);
+    if (os_error)
+        log_text(TRACE_WARNING, "%s/" SOCKET_NAME " cannot be had (%s): scan and probe cannot ask through this gateway", state_dir,
+                 strerror_r(os_error, reason, sizeof(reason)));
+}
+
 static enum err failed(const char *what, enum err err) {
     if (err != ERR_OK)
         log_text(TRACE_ERROR, "%s: %s", what, err_sentence(err));
@@ -174,6 +185,7 @@ static enum err open_all(struct run *run, const char *state_dir) {
     struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
     trace_init(&bridge->trace);
     trace_init(&bridge->tcp_trace);
+    bridge->config = run->config;
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
     enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
     if (err == ERR_OK)
@@ -189,6 +201,8 @@ static enum err open_all(struct run *run, const char *state_dir) {
     bridge_step(bridge, &start);
     for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
         err = failed(run->config->buses[i].name, open_bus(run, i));
+    if (err == ERR_OK)
+        open_socket(run, state_dir);
     return err;
 }
 
@@ -197,6 +211,7 @@ static void close_all(struct run *run) {
     close_buses(run);
     if (bridge->inbox)
         inbox_shut(bridge->inbox);
+    socket_close(bridge->socket);
     mqtt_close(bridge->mqtt);
     store_close(bridge->store);
     loop_close(bridge->loop);

@@ -14,6 +14,14 @@ struct bus_client;
 NODISCARD int bus_client_open(const struct bus_spec *spec, struct bus_client **ret_client);
 void bus_client_close(struct bus_client *client); /* NULL is allowed */
 
+/* Somebody else has the bus and asks for us: reads only, and nothing can be heard beside them. */
+struct bus_client_proxy {
+    void *context;
+    void (*ask)(void *context, const struct bus_request *request, struct bus_answer *ret_answer);
+    void (*close)(void *context);
+};
+NODISCARD int bus_client_open_proxy(const struct bus_spec *spec, const struct bus_client_proxy *proxy, struct bus_client **ret_client);
+
 /* Reads and writes as frame.h builds them. A network connection that was closed is made anew. */
 void bus_client_ask(struct bus_client *client, const struct bus_request *request, struct bus_answer *ret_answer);
 

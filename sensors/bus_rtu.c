@@ -2,7 +2,7 @@
 /* The shell of a serial line: the port comes from rtu_port.c, frames from frame.c, the transaction from rtu_line.c.
  *
  * The thread, until `stopping`:
- *   mailbox   writes, then RELEASE, as the loop posted them             -> poller_step
+ *   mailbox   writes, RELEASE, a guest, as the loop posted them             -> poller_step
  *   request   if one is under way: transaction (or DISCONNECTED)         -> poller_step(ANSWERED)
  *   due       if poller_next_wake has passed                             -> poller_step(TICK)
  *   wait      on the mailbox and the port's hang-up, until the next wake, the next try to open, or one second
@@ -11,7 +11,7 @@
  *   The pause before the next try grows from 0.5 s to 10 s and starts anew when a device has answered. Requests meanwhile
  *   are answered BUS_DISCONNECTED at once, so a missing port costs no more than its polls. Each reason is traced once.
  *
- * Shared with the loop's thread under `mutex`: the mailbox, `writes_open`, `progress_us`, `stopping`. All else is the thread's. */
+ * Shared with the loop's thread under `mutex`: the mailbox, `writes_open`, `guest_open`, `progress_us`, `stopping`. All else is the thread's. */
 #include "sensors/bus_rtu.h"
 
 #include <errno.h>
@@ -46,6 +46,10 @@ struct bus_rtu {
     unsigned writes_count; /* in the mailbox */
     unsigned writes_open;  /* posted and not yet reported as written; at most WRITES_PENDING_MAX */
     bool released, stopping;
+    bool guest_posted; /* in the mailbox */
+    bool guest_open;   /* posted and not yet answered */
+    struct guest_request guest;
+    struct guest_sink guest_sink;
     int64_t progress_us;
 
     struct rtu_port port;
@@ -107,6 +111,15 @@ static void progress_note(struct bus_rtu *bus, unsigned writes_done) {
     pthread_mutex_unlock(&bus->mutex);
 }
 
+/* The place is free before the answer is told, so that whoever hears it may post the next. */
+static void guest_answer(struct bus_rtu *bus, const struct guest_answer *answer) {
+    pthread_mutex_lock(&bus->mutex);
+    struct guest_sink sink = bus->guest_sink;
+    bus->guest_open = false;
+    pthread_mutex_unlock(&bus->mutex);
+    sink.answered(sink.context, answer);
+}
+
 /* `event` needs no time: it is read here. An answer brings its own, the time of its last byte. */
 static void step(struct bus_rtu *bus, struct poller_event *event) {
     if (event->kind == POLLER_ANSWERED)
@@ -124,6 +137,8 @@ static void step(struct bus_rtu *bus, struct poller_event *event) {
         bus->sink.polled(bus->sink.context, &effects->polled);
     if (effects->has_written)
         bus->sink.written(bus->sink.context, &effects->written);
+    if (effects->has_guest)
+        guest_answer(bus, &effects->guest);
     traces_pass_on(bus);
     progress_note(bus, effects->has_written ? 1 : 0);
 }
@@ -133,10 +148,11 @@ static bool mailbox_empty(struct bus_rtu *bus) {
     struct write_command writes[WRITES_PENDING_MAX];
     pthread_mutex_lock(&bus->mutex);
     unsigned count = bus->writes_count;
-    bool released = bus->released, stopping = bus->stopping;
+    bool released = bus->released, stopping = bus->stopping, guest_posted = bus->guest_posted;
+    struct guest_request guest = bus->guest;
     memcpy(writes, bus->writes, count * sizeof(writes[0]));
     bus->writes_count = 0;
-    bus->released = false;
+    bus->released = bus->guest_posted = false;
     pthread_mutex_unlock(&bus->mutex);
     for (unsigned i = 0; i < count && !stopping; i++) {
         struct poller_event event = {.kind = POLLER_WRITE, .write = writes[i]};
@@ -144,6 +160,10 @@ static bool mailbox_empty(struct bus_rtu *bus) {
     }
     if (released && !stopping) {
         struct poller_event event = {.kind = POLLER_RELEASE};
+        step(bus, &event);
+    }
+    if (guest_posted && !stopping) {
+        struct poller_event event = {.kind = POLLER_GUEST, .guest = &guest};
         step(bus, &event);
     }
     return !stopping;
@@ -290,6 +310,21 @@ void bus_rtu_release(struct bus_rtu *bus) {
     bus->released = true;
     pthread_mutex_unlock(&bus->mutex);
     (void)eventfd_write(bus->wake_fd, 1);
+}
+
+enum err bus_rtu_guest(struct bus_rtu *bus, const struct guest_request *guest, const struct guest_sink *sink) {
+    pthread_mutex_lock(&bus->mutex);
+    bool free_place = !bus->guest_open;
+    if (free_place) {
+        bus->guest = *guest;
+        bus->guest_sink = *sink;
+        bus->guest_open = bus->guest_posted = true;
+    }
+    pthread_mutex_unlock(&bus->mutex);
+    if (!free_place)
+        return ERR_FULL;
+    (void)eventfd_write(bus->wake_fd, 1);
+    return ERR_OK;
 }
 
 int64_t bus_rtu_idle_us(const struct bus_rtu *bus) {

@@ -21,6 +21,9 @@ void bus_rtu_close(struct bus_rtu *bus);
 NODISCARD enum err bus_rtu_write(struct bus_rtu *bus, const struct write_command *write);
 void bus_rtu_release(struct bus_rtu *bus);
 
+/* ERR_FULL while another guest has no answer. `sink` is copied; a guest that is here at bus_rtu_close gets none. */
+NODISCARD enum err bus_rtu_guest(struct bus_rtu *bus, const struct guest_request *guest, const struct guest_sink *sink);
+
 /* Microseconds since the line's thread last finished a step, for the watchdog. Any thread. */
 int64_t bus_rtu_idle_us(const struct bus_rtu *bus);
 

@@ -46,6 +46,9 @@ struct bus_tcp {
     struct write_command writes[WRITES_PENDING_MAX];
     unsigned writes_count, writes_open; /* waiting here; posted and not yet reported as written */
     bool started, released, settling, closing;
+    bool guest_posted, guest_open; /* waiting here; posted and not yet answered */
+    struct guest_request guest;
+    struct guest_sink guest_sink;
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -207,6 +210,10 @@ static bool event_next(struct bus_tcp *bus, struct poller_event *ret_event) {
     } else if (bus->released) {
         bus->released = false;
         ret_event->kind = POLLER_RELEASE;
+    } else if (bus->guest_posted) {
+        bus->guest_posted = false;
+        ret_event->kind = POLLER_GUEST;
+        ret_event->guest = &bus->guest;
     } else if (bus->phase == IDLE && poller_next_wake(bus->poller) <= now_mono_us()) {
         ret_event->kind = POLLER_TICK;
     } else {
@@ -226,6 +233,10 @@ static void effects_pass_on(struct bus_tcp *bus, const struct poller_effects *ef
         CHECK(bus->writes_open > 0);
         bus->writes_open--;
         bus->sink.written(bus->sink.context, &effects->written);
+    }
+    if (effects->has_guest) {
+        bus->guest_open = false;
+        bus->guest_sink.answered(bus->guest_sink.context, &effects->guest);
     }
 }
 
@@ -322,4 +333,15 @@ void bus_tcp_release(struct bus_tcp *bus) {
     bus->released = true;
     if (bus->started)
         settle(bus);
+}
+
+enum err bus_tcp_guest(struct bus_tcp *bus, const struct guest_request *guest, const struct guest_sink *sink) {
+    if (bus->guest_open)
+        return ERR_FULL;
+    bus->guest = *guest;
+    bus->guest_sink = *sink;
+    bus->guest_posted = bus->guest_open = true;
+    if (bus->started)
+        settle(bus);
+    return ERR_OK;
 }

@@ -19,4 +19,7 @@ void bus_tcp_close(struct bus_tcp *bus, void (*closed)(void *context), void *con
 NODISCARD enum err bus_tcp_write(struct bus_tcp *bus, const struct write_command *write);
 void bus_tcp_release(struct bus_tcp *bus);
 
+/* ERR_FULL while another guest has no answer. `sink` is copied; a guest that is here at bus_tcp_close gets none. */
+NODISCARD enum err bus_tcp_guest(struct bus_tcp *bus, const struct guest_request *guest, const struct guest_sink *sink);
+
 #endif

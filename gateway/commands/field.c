@@ -46,6 +46,7 @@ bool field_port_read(struct field_port *port, const char *command, const char *t
     static const char *const schemes[] = {"tcp:", "rtu_over_tcp:"};
     memset(port, 0, sizeof(*port));
     port->command = command;
+    port->state_dir = FIELD_STATE_DIR;
     port->spec = (struct bus_spec){.name = text, .kind = BUS_SERIAL, .serial = text, .baud = 9600, .stop_bits = 1, .connect_timeout_ms = CONNECT_MS};
     for (unsigned i = 0; i < ARRAY_COUNT(schemes); i++) {
         if (strncmp(text, schemes[i], strlen(schemes[i])) != 0)
@@ -81,12 +82,8 @@ static void say_owner(const struct field_port *port) {
         (void)fprintf(stderr, "  End that program, then try again.\n");
 }
 
-struct bus_client *field_open(const struct field_port *port) {
-    struct bus_client *client = NULL;
+static void say_failure(const struct field_port *port, int os_error) {
     char reason[128];
-    int os_error = bus_client_open(&port->spec, &client);
-    if (!os_error)
-        return client;
     if (port->spec.kind == BUS_SERIAL)
         (void)fprintf(stderr, "yanhuo %s: cannot use %s at %u baud: ", port->command, port->spec.serial, (unsigned)port->spec.baud);
     else
@@ -99,6 +96,34 @@ struct bus_client *field_open(const struct field_port *port) {
     } else {
         (void)fprintf(stderr, "%s\n  %s\n", strerror_r(os_error, reason, sizeof(reason)), bus_client_advice(os_error));
     }
+}
+
+struct bus_client *field_open(const struct field_port *port) {
+    struct bus_client *client = NULL;
+    int os_error = bus_client_open(&port->spec, &client);
+    if (os_error)
+        say_failure(port, os_error);
+    return os_error ? NULL : client;
+}
+
+struct bus_client *field_open_shared(struct field_port *port) {
+    struct bus_client *client = NULL;
+    char setting[FIELD_SETTING_SIZE];
+    int os_error = bus_client_open(&port->spec, &client);
+    if (!os_error)
+        return client;
+    if (os_error == EBUSY && (client = field_guest_open(port))) {
+        struct sweep_setting line = {port->spec.baud, port->spec.parity, port->spec.stop_bits};
+        (void)fprintf(stderr,
+                      "The gateway uses %s. It asks for us in its spare time, at the line's own %s: other speeds cannot be tried\n"
+                      "while it runs, and nothing can be written.\n",
+                      port->spec.serial, field_setting_text(setting, &line));
+        return client;
+    }
+    say_failure(port, os_error);
+    if (os_error == EBUSY)
+        (void)fprintf(stderr, "  If it is the gateway, it can be asked to ask, as root: --state names the folder of its state (now %s).\n",
+                      port->state_dir);
     return NULL;
 }
 
@@ -155,6 +180,44 @@ bool field_parities_read(const char *command, const char *text, enum bus_parity 
         parities[(*ret_count)++] = (enum bus_parity)parity;
     }
     return true;
+}
+
+bool field_units_read(const char *command, const char *text, uint64_t *ret_first, uint64_t *ret_last) {
+    char first[16];
+    const char *dash = strchr(text, '-');
+    size_t length = dash ? (size_t)(dash - text) : strlen(text);
+    if (length < sizeof(first)) {
+        memcpy(first, text, length);
+        first[length] = '\0';
+        if (text_read_u64(first, ret_first) && text_read_u64(dash ? dash + 1 : first, ret_last) && *ret_first <= *ret_last && *ret_last <= 255)
+            return true;
+    }
+    (void)fprintf(stderr, "yanhuo %s: --units is '%s'; expected a range such as 1-247, or one unit id\n", command, text);
+    return false;
+}
+
+unsigned field_settings_make(const char *command, bool serial, const char *bauds_text, const char *parities_text,
+                             struct sweep_setting settings[SWEEP_SETTINGS_MAX]) {
+    static const uint32_t usual_bauds[] = {9600, 4800, 2400, 19200, 38400, 115200};
+    uint32_t bauds[FIELD_BAUDS_MAX];
+    enum bus_parity parities[3] = {PARITY_NONE};
+    unsigned bauds_count = ARRAY_COUNT(usual_bauds), parities_count = 1, count = 0;
+    memcpy(bauds, usual_bauds, sizeof(usual_bauds));
+    if (!serial) {
+        settings[0] = (struct sweep_setting){0, PARITY_NONE, 1};
+        return 1;
+    }
+    if (!bauds_text && !parities_text) {
+        memcpy(settings, field_usual, sizeof(field_usual));
+        return FIELD_USUAL_COUNT;
+    }
+    if ((bauds_text && !field_bauds_read(command, bauds_text, bauds, &bauds_count)) ||
+        (parities_text && !field_parities_read(command, parities_text, parities, &parities_count)))
+        return 0;
+    for (unsigned p = 0; p < parities_count; p++)
+        for (unsigned b = 0; b < bauds_count; b++)
+            settings[count++] = (struct sweep_setting){bauds[b], parities[p], 1};
+    return count;
 }
 
 /* ---- single reads ---- */

@@ -19,7 +19,11 @@ struct field_port {
     struct bus_spec spec; /* 9600 8N1 until changed */
     const char *command;  /* "scan", for messages */
     char host[256];
+    const char *state_dir; /* of the gateway that may have the port */
+    bool shared;           /* the gateway asks for us */
 };
+
+#define FIELD_STATE_DIR "/var/lib/yanhuo"
 
 /* "/dev/ttyUSB0", "tcp:HOST[:PORT]", "rtu_over_tcp:HOST:PORT". False: said on stderr. */
 bool field_port_read(struct field_port *port, const char *command, const char *text);
@@ -27,12 +31,22 @@ void field_port_set(struct field_port *port, const struct sweep_setting *setting
 
 /* Opens the port; what went wrong, who has it and what to do is said on stderr. */
 struct bus_client *field_open(const struct field_port *port);
+/* The same; but when the gateway has the port, it is asked to ask (io/socket.h), in its spare time: then `shared` is set, the
+ * port's settings are the line's, and only reads can be made. */
+struct bus_client *field_open_shared(struct field_port *port);
+/* NULL: that gateway has no such port, or cannot be reached. Says nothing. */
+struct bus_client *field_guest_open(struct field_port *port);
 /* Who has the port open: "yanhuo (process 812)"; false when nobody can be seen. */
 bool field_owner(const char *path, char *ret_name, size_t size, bool *ret_gateway);
 
 /* "9600,4800" and "none,even" or "8N1,8E1". False: said on stderr. */
 bool field_bauds_read(const char *command, const char *text, uint32_t bauds[FIELD_BAUDS_MAX], unsigned *ret_count);
 bool field_parities_read(const char *command, const char *text, enum bus_parity parities[3], unsigned *ret_count);
+/* "1-247" or "7". False: said on stderr. */
+bool field_units_read(const char *command, const char *text, uint64_t *ret_first, uint64_t *ret_last);
+/* What to try: every pair of the speeds and parities named, those of field_usual when none are. 0: said on stderr. */
+unsigned field_settings_make(const char *command, bool serial, const char *bauds_text, const char *parities_text,
+                             struct sweep_setting settings[SWEEP_SETTINGS_MAX]);
 /* A whole number within limits; `what` names it in the message. */
 bool field_number_read(const char *command, const char *what, const char *text, uint64_t least, uint64_t most, uint64_t *ret_number);
 

@@ -26,13 +26,16 @@ struct probe {
     int64_t timeout_us;
 };
 
-static const char *const usage_text = "usage: yanhuo probe PORT UNIT_ID ADDRESS [--read TABLE] [--count N] [--baud B] [--parity P] [--timeout MS]\n\n"
+static const char *const usage_text = "usage: yanhuo probe PORT UNIT_ID ADDRESS [--read TABLE] [--count N] [--baud B] [--parity P] [--timeout MS]\n"
+                                      "                    [--state DIR]\n\n"
                                       "  PORT          a serial port, tcp:HOST[:PORT] or rtu_over_tcp:HOST:PORT\n"
                                       "  ADDRESS       as in the request, counted from 0 (40001 of a manual is holding 0); 0x10 is understood\n"
                                       "  --read TABLE  holding, input, coil or discrete; without it holding, then input\n"
                                       "  --count N     so many addresses, 1 to 60\n"
                                       "  --baud B      9600 by default;  --parity none, even or odd: none by default\n"
-                                      "  --timeout MS  1000 by default\n";
+                                      "  --timeout MS  1000 by default\n"
+                                      "  --state DIR   of a running gateway, " FIELD_STATE_DIR " by default: when it uses the port, it asks in\n"
+                                      "                its spare time, at the line's own speed; --baud and --parity then say nothing\n";
 
 static const char *table_name(enum frame_function function) {
     static const char *const names[] = {"", "coil", "discrete input", "holding register", "input register"};
@@ -73,7 +76,8 @@ static unsigned read_around(struct probe *probe, enum frame_function function, u
 
 static void print_head(const struct probe *probe, enum frame_function function, const struct bus_answer *answer) {
     char setting[FIELD_SETTING_SIZE];
-    struct sweep_setting settings = {probe->port.spec.kind == BUS_SERIAL ? probe->port.spec.baud : 0, probe->port.spec.parity, 1};
+    struct sweep_setting settings = {probe->port.spec.kind == BUS_SERIAL ? probe->port.spec.baud : 0, probe->port.spec.parity,
+                                     probe->port.spec.stop_bits};
     (void)printf("Unit %u on %s (%s), %s %u (0x%04X), answered after %lld ms\n\n", probe->unit_id, probe->port.spec.name,
                  field_setting_text(setting, &settings), table_name(function), probe->address, probe->address,
                  (long long)(answer->turnaround_us + 999) / 1000);
@@ -148,7 +152,7 @@ static int probe_run(struct probe *probe) {
     struct bus_answer answer;
     int status;
     field_catch_interrupt();
-    probe->client = field_open(&probe->port);
+    probe->client = field_open_shared(&probe->port);
     if (!probe->client)
         return 1;
     enum frame_function function = probe->function ? probe->function : FC_READ_HOLDING;
@@ -180,7 +184,7 @@ static bool read_table(const char *word, enum frame_function *ret_function) {
 }
 
 struct options {
-    const char *bauds, *parities, *count, *timeout, *table;
+    const char *bauds, *parities, *count, *timeout, *table, *state;
 };
 
 static bool understand(struct probe *probe, char **words, const struct options *options) {
@@ -203,17 +207,16 @@ static bool understand(struct probe *probe, char **words, const struct options *
     probe->timeout_us = (int64_t)timeout_ms * 1000;
     probe->port.spec.baud = (uint32_t)baud;
     probe->port.spec.parity = parities[0];
+    if (options->state)
+        probe->port.state_dir = options->state;
     return true;
 }
 
 int command_probe(int argc, char **argv) {
-    static const struct option names[] = {{"baud", required_argument, NULL, 'b'},
-                                          {"parity", required_argument, NULL, 'y'},
-                                          {"count", required_argument, NULL, 'n'},
-                                          {"timeout", required_argument, NULL, 't'},
-                                          {"read", required_argument, NULL, 'r'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"baud", required_argument, NULL, 'b'},  {"parity", required_argument, NULL, 'y'},
+                                          {"count", required_argument, NULL, 'n'}, {"timeout", required_argument, NULL, 't'},
+                                          {"read", required_argument, NULL, 'r'},  {"state", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     struct options options = {0};
     struct probe probe = {.function = 0};
     optind = 1;
@@ -228,6 +231,8 @@ int command_probe(int argc, char **argv) {
             options.timeout = optarg;
         else if (option == 'r')
             options.table = optarg;
+        else if (option == 's')
+            options.state = optarg;
         else {
             (void)fputs(usage_text, option == 'h' ? stdout : stderr);
             return option == 'h' ? 0 : 2;

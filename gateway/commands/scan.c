@@ -40,13 +40,15 @@ struct scan {
 };
 
 static const char *const usage_text =
-    "usage: yanhuo scan PORT [--baud LIST] [--parity LIST] [--units A-B] [--timeout MS] [--profiles DIR]\n\n"
+    "usage: yanhuo scan PORT [--baud LIST] [--parity LIST] [--units A-B] [--timeout MS] [--profiles DIR] [--state DIR]\n\n"
     "  PORT            a serial port (/dev/ttyUSB0, better /dev/serial/by-id/...), tcp:HOST[:PORT] or rtu_over_tcp:HOST:PORT\n"
     "  --baud LIST     speeds to try: 9600,4800 (usual ones by default, the most common first)\n"
     "  --parity LIST   none, even, odd: none,even\n"
     "  --units A-B     unit ids to ask: 1-247 by default, or 1-20, or 7\n"
     "  --timeout MS    how long a device may take to answer; learned by default\n"
-    "  --profiles DIR  device profiles; those installed with the program by default\n\n"
+    "  --profiles DIR  device profiles; those installed with the program by default\n"
+    "  --state DIR     of a running gateway, " FIELD_STATE_DIR " by default: when it uses the port, it asks in its spare time,\n"
+    "                  at the line's own speed only\n\n"
     "Ends with status 0 when something was found, 1 when not.\n";
 
 /* ---- how far it is ---- */
@@ -334,56 +336,16 @@ static void print_summary(struct scan *scan) {
 
 /* ---- the command line ---- */
 
-static bool units_read(const char *text, uint64_t *ret_first, uint64_t *ret_last) {
-    char first[16];
-    const char *dash = strchr(text, '-');
-    size_t length = dash ? (size_t)(dash - text) : strlen(text);
-    if (length < sizeof(first)) {
-        memcpy(first, text, length);
-        first[length] = '\0';
-        if (text_read_u64(first, ret_first) && text_read_u64(dash ? dash + 1 : first, ret_last) && *ret_first <= *ret_last && *ret_last <= 255)
-            return true;
-    }
-    (void)fprintf(stderr, "yanhuo scan: --units is '%s'; expected a range such as 1-247, or one unit id\n", text);
-    return false;
-}
-
-static unsigned make_settings(bool serial, const char *bauds_text, const char *parities_text, struct sweep_setting settings[SWEEP_SETTINGS_MAX]) {
-    static const uint32_t usual_bauds[] = {9600, 4800, 2400, 19200, 38400, 115200};
-    uint32_t bauds[FIELD_BAUDS_MAX];
-    enum bus_parity parities[3] = {PARITY_NONE};
-    unsigned bauds_count = ARRAY_COUNT(usual_bauds), parities_count = 1, count = 0;
-    memcpy(bauds, usual_bauds, sizeof(usual_bauds));
-    if (!serial) {
-        settings[0] = (struct sweep_setting){0, PARITY_NONE, 1};
-        return 1;
-    }
-    if (!bauds_text && !parities_text) {
-        memcpy(settings, field_usual, sizeof(field_usual));
-        return FIELD_USUAL_COUNT;
-    }
-    if ((bauds_text && !field_bauds_read("scan", bauds_text, bauds, &bauds_count)) ||
-        (parities_text && !field_parities_read("scan", parities_text, parities, &parities_count)))
-        return 0;
-    for (unsigned p = 0; p < parities_count; p++)
-        for (unsigned b = 0; b < bauds_count; b++)
-            settings[count++] = (struct sweep_setting){bauds[b], parities[p], 1};
-    return count;
-}
-
 struct options {
-    const char *port, *bauds, *parities, *units, *timeout, *profiles;
+    const char *port, *bauds, *parities, *units, *timeout, *profiles, *state;
 };
 
 /* -1: go on. */
 static int read_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {{"baud", required_argument, NULL, 'b'},
-                                          {"parity", required_argument, NULL, 'y'},
-                                          {"units", required_argument, NULL, 'u'},
-                                          {"timeout", required_argument, NULL, 't'},
-                                          {"profiles", required_argument, NULL, 'p'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"baud", required_argument, NULL, 'b'},     {"parity", required_argument, NULL, 'y'},
+                                          {"units", required_argument, NULL, 'u'},    {"timeout", required_argument, NULL, 't'},
+                                          {"profiles", required_argument, NULL, 'p'}, {"state", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "b:h", names, NULL)) != -1;) {
         if (option == 'b')
@@ -396,6 +358,8 @@ static int read_options(int argc, char **argv, struct options *options) {
             options->timeout = optarg;
         else if (option == 'p')
             options->profiles = optarg;
+        else if (option == 's')
+            options->state = optarg;
         else {
             (void)fputs(usage_text, option == 'h' ? stdout : stderr);
             return option == 'h' ? 0 : 2;
@@ -409,18 +373,40 @@ static int read_options(int argc, char **argv, struct options *options) {
     return -1;
 }
 
+/* When the gateway has the port, only the line's own settings can be tried. False: nobody lets us ask, and that was said. */
+static bool find_road(struct scan *scan, struct sweep_setting *settings, unsigned *count) {
+    scan->opened = -1;
+    if (scan->port.spec.kind != BUS_SERIAL)
+        return true;
+    field_port_set(&scan->port, &settings[0]);
+    scan->client = field_open_shared(&scan->port);
+    if (scan->port.shared) {
+        settings[0] = (struct sweep_setting){scan->port.spec.baud, scan->port.spec.parity, scan->port.spec.stop_bits};
+        *count = 1;
+        scan->opened = 0;
+        return true;
+    }
+    bool found = scan->client != NULL;
+    bus_client_close(scan->client);
+    scan->client = NULL;
+    return found;
+}
+
 static int scan_run(struct scan *scan, const struct options *options) {
     struct sweep_setting settings[SWEEP_SETTINGS_MAX];
     char setting[FIELD_SETTING_SIZE];
     uint64_t first = 1, last = 247, timeout_ms = 0;
-    if (!field_port_read(&scan->port, "scan", options->port) || (options->units && !units_read(options->units, &first, &last)) ||
+    if (!field_port_read(&scan->port, "scan", options->port) || (options->units && !field_units_read("scan", options->units, &first, &last)) ||
         (options->timeout && !field_number_read("scan", "--timeout", options->timeout, 5, 10000, &timeout_ms)))
         return 2;
-    unsigned count = make_settings(scan->port.spec.kind == BUS_SERIAL, options->bauds, options->parities, settings);
+    unsigned count = field_settings_make("scan", scan->port.spec.kind == BUS_SERIAL, options->bauds, options->parities, settings);
     if (count == 0)
         return 2;
+    if (options->state)
+        scan->port.state_dir = options->state;
+    if (!find_road(scan, settings, &count))
+        return 1;
     sweep_init(&scan->sweep, settings, (uint8_t)count, (uint8_t)first, (uint8_t)last, (int64_t)timeout_ms * 1000);
-    scan->opened = -1;
     scan->terminal = isatty(STDERR_FILENO);
     scan->begun_us = now_mono_us();
     (void)printf("Asking unit ids %u to %u on %s at %u setting%s, %s first. Ctrl-C ends it and shows what was found.\n", (unsigned)first,

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* STATE_DIR/control, a unix stream socket: a person's commands ask a bus through the running gateway, in its spare time. One
+ * line is a request, one line its answer, in the order asked. ASCII, words parted by one space, ended by a line feed.
+ *
+ *   bus NAME_OR_PORT                              -> bus NAME BAUD PARITY STOP_BITS     (BAUD 0: a network)
+ *   request NAME_OR_PORT UNIT PDU TIMEOUT_MS      -> answer PDU TURNAROUND_US           the answer's PDU
+ *       UNIT 1..255; PDU in hexadecimal: a read,     exception CODE TURNAROUND_US
+ *       function 1 to 4, address and count;          timeout
+ *       TIMEOUT_MS 1..10000                          corrupt
+ *                                                    refused time                       no pause was long enough
+ *                                                    refused fire                       poller.h, GUEST_LOOKS_FIRE: ask another count
+ *   anything else                                 -> error TEXT, which says what was expected
+ *
+ * Only reads: what switches something goes another way, where it is recorded. Whoever may open the file may ask (mode 0660, in the
+ * state folder); it goes with the gateway.
+ *
+ * Bounded, so that it slows nothing down: one request under way in all, the others wait in turn; SOCKET_CLIENTS_MAX clients, lines
+ * of SOCKET_LINE_SIZE, a longer one ends the connection; a client's next line is looked at SOCKET_PAUSE_US after its last
+ * answer, however many it sends, and what it sends meanwhile stays in the kernel; who says nothing for SOCKET_IDLE_US is let go.
+ * The answer to a client that has gone is dropped; until it comes the others wait, at most for a guest's longest time. */
+#ifndef YANHUO_SOCKET_H
+#define YANHUO_SOCKET_H
+
+#include "sensors/poller.h"
+
+#define SOCKET_NAME "control"
+#define SOCKET_CLIENTS_MAX 4
+#define SOCKET_LINE_SIZE 1024
+#define SOCKET_PAUSE_US 10000
+#define SOCKET_IDLE_US 60000000
+#define SOCKET_BUS_SIZE 256
+
+struct socket_request {
+    bool describes; /* "bus": `guest` has nothing but its id */
+    char bus[SOCKET_BUS_SIZE];
+    struct guest_request guest; /* its id goes with the answer */
+};
+
+struct socket_sink {
+    void *context;
+    void (*asked)(void *context, const struct socket_request *request); /* on the socket's thread; must copy and return */
+};
+
+struct socket_server;
+
+/* Starts the thread. Not 0: an errno, and there is no socket. A socket left behind by a gateway that was killed is replaced. */
+NODISCARD int socket_open(const char *state_dir, const struct socket_sink *sink, struct socket_server **ret_server);
+void socket_close(struct socket_server *server); /* NULL is allowed */
+
+/* The answer to the request with this id, without a line feed. Any thread. */
+void socket_answer(struct socket_server *server, uint32_t id, const char *line);
+
+/* One line without its end; pure. False: *ret_error says what was expected. */
+bool socket_line_read(char *line, struct socket_request *ret_request, const char **ret_error);
+/* What came of a guest, as a line. */
+void socket_line_answer(const struct guest_answer *answer, char line[SOCKET_LINE_SIZE]);
+
+#endif
