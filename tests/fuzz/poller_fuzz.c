@@ -9,7 +9,8 @@
  *  4. a write is ok only when its echo is equal;
  *  5. on a line, a read that timed out keeps every other read of its shape (function, length) from its unit until its window ends,
  *     so that a late answer cannot become another register's value;
- *  6. floor <= response timeout <= ceiling, the device's own.
+ *  6. floor <= response timeout <= ceiling, the device's own;
+ *  7. a guest, of any unit id, ends in one GUEST, in time, and has no other's POLLED.
  *
  * Input: kind of the bus, devices (1..3: flags, timeout, setups, points 1..6), then steps: what happens, how much time has passed. */
 #include <string.h>
@@ -38,6 +39,9 @@ struct scene {
     struct bus_request request;
     struct bus_answer answer;
     uint64_t writes, written;
+    bool guest_here;
+    struct guest_request guest;
+    int64_t guest_since_us;
     struct {
         struct bus_request request;
         int64_t until_us;
@@ -160,7 +164,9 @@ static void check_request(struct scene *scene, const struct poller_effects *effe
     scene->request = effects->request;
     for (uint16_t d = 0; d < scene->count; d++)
         known |= scene->request.unit_id == scene->specs[d].unit_id;
-    PROPERTY(known && scene->request.timeout_us > 0);
+    bool guest =
+        scene->guest_here && scene->request.unit_id == scene->guest.unit_id && memcmp(scene->request.pdu.bytes, scene->guest.pdu.bytes, 5) == 0;
+    PROPERTY((known || guest) && scene->request.timeout_us > 0);
     PROPERTY(scene->request.pdu.size >= 5 && scene->request.pdu.size <= PDU_SIZE);
     PROPERTY(frame_reply_size(&scene->request.pdu) <= PDU_SIZE);
     check_late(scene);
@@ -181,7 +187,7 @@ static void step(struct scene *scene, struct poller_event *event) {
     if (event->kind == POLLER_ANSWERED) {
         scene->under_way = false;
         remember_late(scene);
-        if (!effects.has_polled && !effects.has_written)
+        if (!effects.has_polled && !effects.has_written && !effects.has_guest)
             PROPERTY(echoed(scene) || verified(scene)); /* the read behind it may wait its turn */
     }
     if (effects.has_polled)
@@ -190,6 +196,14 @@ static void step(struct scene *scene, struct poller_event *event) {
         scene->written++;
         PROPERTY(!effects.written.ok || (event->kind == POLLER_ANSWERED && echoed(scene)));
     }
+    if (effects.has_guest) {
+        PROPERTY(scene->guest_here && effects.guest.id == scene->guest.id &&
+                 !(event->kind == POLLER_ANSWERED && effects.has_polled && effects.guest.result == GUEST_ASKED));
+        PROPERTY(effects.guest.result != GUEST_ASKED || event->kind == POLLER_ANSWERED);
+        PROPERTY(effects.guest.result != GUEST_NO_TIME || scene->now.mono_us - scene->guest_since_us >= POLLER_GUEST_WAIT_US);
+        scene->guest_here = false;
+    }
+    PROPERTY(scene->under_way || effects.has_request || !scene->guest_here || scene->now.mono_us - scene->guest_since_us < POLLER_GUEST_WAIT_US);
     if (effects.has_request)
         check_request(scene, &effects);
     int64_t wake_us = poller_next_wake(scene->poller);
@@ -232,6 +246,16 @@ static void pass(struct scene *scene, uint8_t how) {
     scene->now.wall_ms += by_us / 1000;
 }
 
+static void make_guest(struct scene *scene, struct fuzz_input *input) {
+    uint8_t unit_id = fuzz_u8(input), sizes = fuzz_u8(input);
+    scene->guest.id++;
+    scene->guest.unit_id = unit_id ? unit_id : 1;
+    scene->guest.timeout_us = 1000 + fuzz_u16(input) * INT64_C(100);
+    frame_read(&scene->guest.pdu, (enum frame_function)(1 + (sizes & 3)), sizes >> 6, 1 + (sizes >> 2 & 15));
+    scene->guest_here = true;
+    scene->guest_since_us = scene->now.mono_us;
+}
+
 static void next(struct scene *scene, struct fuzz_input *input) {
     uint8_t what = fuzz_u8(input), how = fuzz_u8(input);
     struct poller_event event = {.kind = POLLER_TICK, .answer = &scene->answer};
@@ -245,6 +269,10 @@ static void next(struct scene *scene, struct fuzz_input *input) {
         event.write = (struct write_command){
             .id = (uint32_t)scene->writes++, .device = (uint16_t)(10 + d), .point = (uint16_t)(how >> 4) % scene->specs[d].points_count};
         event.write.value = fuzz_number(input);
+    } else if ((what & 6) == 4 && how & 0x80 && !scene->guest_here) {
+        make_guest(scene, input);
+        event.kind = POLLER_GUEST;
+        event.guest = &scene->guest;
     } else if ((what & 6) == 4) {
         event.kind = POLLER_RELEASE;
     }

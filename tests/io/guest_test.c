@@ -39,17 +39,19 @@ static void write_config(void) {
             "gateway: {id: t}\n"
             "buses:\n"
             "  line: {serial: %s, baud: 9600}\n"
+            "  net: {tcp: \"127.0.0.1:%u\"}\n"
             "devices:\n"
             "  meter: {bus: line, unit_id: 7, points: {\n"
             "    current: {read: input, address: 0, type: u16, scale: 0.1, unit: A, every: 1s},\n"
             "    smoke: {read: holding, address: 3, type: u16, every: 1s},\n"
             "    a: {read: holding, address: 40, type: u16, every: 1min}, b: {read: holding, address: 41, type: u16, every: 1min}}}\n"
             "  relay: {bus: line, unit_id: 8, points: {out: {read: coil, address: 0, type: bit, every: 1s}}}\n"
+            "  fume: {bus: net, unit_id: 1, points: {level: {read: holding, address: 0, type: u16, every: 1s}}}\n"
             "alarms:\n"
             "  smoke: {point: meter/smoke, above: 5, class: fire, priority: high}\n"
             "uplinks:\n"
             "  city: {mqtt: \"mqtt://127.0.0.1:1\"}\n",
-            site.program->link);
+            site.program->link, site.program->port);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -292,6 +294,14 @@ static void clients_wait_in_turn(void **state) {
     }
 }
 
+static void an_endpoint_is_asked_too(void **state) {
+    (void)state;
+    field_command(site.program, "set fume/level 77", "ok");
+    assert_answer("bus net\n", "bus net 0 none 1");
+    assert_answer("request net 1 0300000001 300\n", "answer 0302004d ");
+    assert_answer("request net 1 0400000001 300\n", "exception 2 ");
+}
+
 /* Ten thousand lines at once, and half of a line that never ends: the line is polled as ever. */
 static void a_flood_disturbs_nobody(void **state) {
     (void)state;
@@ -346,6 +356,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_line_without_sense_is_refused, begin, finish),
         cmocka_unit_test_setup_teardown(a_client_that_goes_is_forgotten, begin, finish),
         cmocka_unit_test_setup_teardown(clients_wait_in_turn, begin, finish),
+        cmocka_unit_test_setup_teardown(an_endpoint_is_asked_too, begin, finish),
         cmocka_unit_test_setup_teardown(a_flood_disturbs_nobody, begin, finish),
         cmocka_unit_test_setup_teardown(a_gateway_that_ends_lets_go, begin, finish),
     };
