@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one file that reads a clock. The wall clock counts as trusted when the kernel says that something disciplines it
- * (adjtimex state), or when a battery clock or a time service already put it past this program's own build. */
+ * (adjtimex): a date that merely looks right may be the one that was saved before the last power cut. */
 #include "base/now.h"
 
 #include <sys/timex.h>
@@ -19,10 +19,9 @@ static bool clock_disciplined(void) {
 }
 
 void now_read(struct now *ret_now) {
-    static const int64_t trusted_after_ms = 1760000000000; /* 2025-10-09: an unset Pi starts in the past */
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     ret_now->mono_us = now_mono_us();
     ret_now->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-    ret_now->wall_trusted = ret_now->wall_ms > trusted_after_ms || clock_disciplined();
+    ret_now->wall_trusted = clock_disciplined();
 }

@@ -7,6 +7,7 @@
 #include "config/loader.h"
 
 #define UNIT_IDS 248
+#define FIRE_PERIOD_MAX_MS 10000 /* GB 26875.1: a fire alarm is at the centre within 10 s */
 
 static void check_unit_ids(struct loader *loader) {
     const struct config *config = loader->config;
@@ -163,6 +164,31 @@ static void check_lines(struct loader *loader) {
     }
 }
 
+/* What is allowed but hardly meant. */
+static void check_intent(const struct loader *loader) {
+    const struct config *config = loader->config;
+    uint16_t count;
+    const struct node *node = loader_section(loader, "actions", ACTIONS_MAX, &count);
+    for (uint16_t i = 0; i < config->actions_count; i++)
+        for (uint16_t k = 0; k < i; k++) {
+            const struct config_action *action = &config->actions[i], *other = &config->actions[k];
+            if (action->alarm == other->alarm && action->device == other->device && action->point == other->point && action->value != other->value)
+                source_error(&loader->site, node_place(node),
+                             "the actions '%s' and '%s' write different values to '%s/%s' for the same alarm; keep one of them", other->name, action->name,
+                             loader->devices[action->device].spec.name, config_point(config, action->device, action->point)->name);
+        }
+    for (uint16_t i = 0; i < config->devices_count; i++) {
+        const struct device_spec *spec = &loader->devices[i].spec;
+        const struct node *place = node_place(loader->devices_more[i].node);
+        if (!spec->points_count)
+            source_warning(&loader->site, place, "the device '%s' has no points: nothing of it is read", spec->name);
+        for (uint16_t p = 0; p < spec->points_count; p++)
+            if (spec->points[p].class == CLASS_FIRE && spec->points[p].every_ms > FIRE_PERIOD_MAX_MS)
+                source_warning(&loader->site, place, "the fire point '%s/%s' is read every %u s only; 10 s at most are usual, 1 s is the default", spec->name,
+                               spec->points[p].name, spec->points[p].every_ms / 1000);
+    }
+}
+
 void load_rules(struct loader *loader) {
     check_unit_ids(loader);
     check_ports(loader);
@@ -171,6 +197,7 @@ void load_rules(struct loader *loader) {
     check_presence(loader);
     if (loader->site.diagnostics->errors != loader->errors_before)
         return;
+    check_intent(loader);
     check_descriptions(loader);
     check_lines(loader);
 }

@@ -253,15 +253,23 @@ void load_actions(struct loader *loader) {
     take_out_removed(loader);
 }
 
+static bool has_fire_point(const struct loader *loader, uint16_t device) {
+    for (uint16_t i = 0; i < loader->config->alarms_count; i++)
+        if (loader->alarms[i].device == device && loader->alarms[i].class == CLASS_FIRE)
+            return true;
+    return false;
+}
+
 static void default_texts(const struct loader *loader, struct config_alarm *alarm) {
     static const char *const zh_words[] = {"高于", "低于", "为"}, *const en_words[] = {"above", "below", "is"};
     char amount[96], zh[256], en[256];
     struct text text;
     if (alarm->condition == CONDITION_COMMUNICATION) {
+        bool fire = has_fire_point(loader, alarm->device); /* such a device is also blind when it answers without a value */
         if (!alarm->zh)
-            alarm->zh = "设备通信中断";
+            alarm->zh = fire ? "设备通信中断或无有效读数" : "设备通信中断";
         if (!alarm->en)
-            alarm->en = "device does not answer";
+            alarm->en = fire ? "device does not answer or gives no valid reading" : "device does not answer";
         return;
     }
     const struct point *point = &loader->devices_more[alarm->device].points[alarm->point];

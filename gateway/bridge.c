@@ -179,6 +179,7 @@ static void take_link_message(struct bridge *bridge, uint32_t kind, const void *
         event->acked.slot = acked->slot;
         event->acked.result = acked->result;
         event->acked.code = acked->code;
+        event->acked.at_us = acked->at_us;
     }
     bridge_step(bridge, event);
 }

@@ -73,7 +73,7 @@ static void take_event(struct engine *engine, const struct event *event) {
         uplink_on_link_down(&engine->uplinks[event->link_down.uplink], now, event->link_down.reason, event->link_down.text);
         return;
     case EVENT_ACKED:
-        uplink_on_acked(&engine->uplinks[event->acked.uplink], now, event->acked.slot, event->acked.result, event->acked.code);
+        uplink_on_acked(&engine->uplinks[event->acked.uplink], event);
         return;
     case EVENT_RECEIVED:
     case EVENT_COMMAND:
@@ -116,7 +116,9 @@ void engine_step(struct engine *engine, const struct event *event, struct effect
     ret_effects->full = false;
     ret_effects->bytes_used = 0;
     engine->now = event->now;
-    core_on_clock(&engine->core, &event->now);
+    if (core_on_clock(&engine->core, &event->now))
+        for (unsigned i = 0; i < engine->config->uplinks_count; i++)
+            uplink_on_clock(&engine->uplinks[i]);
     take_event(engine, event);
     core_on_time(&engine->core, &event->now);
     pump(engine, &event->now, ret_effects);

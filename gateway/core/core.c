@@ -63,6 +63,7 @@ void core_init(struct core *core, const struct config *config, const struct seri
     core->actions = arena_take(arena, config->actions_count, sizeof(*core->actions));
     core->devices = arena_take(arena, config->devices_count, sizeof(*core->devices));
     core->point_quality = arena_take(arena, config->points_count, sizeof(*core->point_quality));
+    core->point_blind = arena_take(arena, config->points_count, sizeof(*core->point_blind));
     heap_init(&core->alarm_deadlines, config->alarms_count, arena);
     for (unsigned i = 0; i < config->alarms_count; i++) {
         alarm_init(&core->alarms[i].alarm, &config->alarms[i]);
@@ -188,7 +189,23 @@ static void judge_reading(struct core *core, const struct now *now, uint16_t dev
     }
 }
 
-static void judge_device(struct core *core, const struct now *now, uint16_t device, bool dead) {
+/* A detector that answers but says nothing usable is as blind as one that is silent. */
+static void count_blind(struct core *core, uint16_t device, const struct reading *reading) {
+    if (config_point(core->config, device, reading->point)->class != CLASS_FIRE)
+        return;
+    uint8_t *blind = &core->point_blind[core->config->devices[device].first_point + reading->point];
+    if (reading->quality == QUALITY_GOOD) {
+        core->devices[device].blind_points -= *blind == DEVICE_MISSES_MAX;
+        *blind = 0;
+    } else if (*blind < DEVICE_MISSES_MAX && ++*blind == DEVICE_MISSES_MAX) {
+        core->devices[device].blind_points++;
+    }
+}
+
+/* The communication alarm: the device is dead, or one of its fire points is blind. */
+static void judge_device(struct core *core, const struct now *now, uint16_t device) {
+    const struct core_device *slot = &core->devices[device];
+    bool dead = slot->state == DEVICE_DEAD || slot->blind_points;
     uint16_t index = core->devices[device].communication;
     enum alarm_cause cause;
     if (index == CONFIG_NONE)
@@ -224,6 +241,8 @@ static void take_readings(struct core *core, const struct now *now, uint16_t dev
     for (unsigned i = 0; i < count; i++) {
         news = news || core->point_quality[first_point + readings[i].point] != readings[i].quality;
         judge_reading(core, now, device, &readings[i], extra);
+        if (!extra)
+            count_blind(core, device, &readings[i]);
     }
     if (news || core->counters->alarm_transitions != transitions)
         publisher_on_readings(&core->publisher, now, device, readings, count);
@@ -272,7 +291,7 @@ void core_on_polled(struct core *core, const struct polled *polled) {
         if (core->config->actions[i].device == polled->device)
             action_on_device_back(&core->actions[i], now); /* core_on_time makes it due within this step */
     if (device->state != DEVICE_UNKNOWN)
-        judge_device(core, now, polled->device, device->state == DEVICE_DEAD);
+        judge_device(core, now, polled->device);
     if (polled->holds)
         core->release_bus = polled->bus;
 }
@@ -407,15 +426,17 @@ void core_on_stop(struct core *core, const struct now *now) {
     trace_add(core->trace, now->mono_us, TRACE_INFO, "stopping");
 }
 
-void core_on_clock(struct core *core, const struct now *now) {
+bool core_on_clock(struct core *core, const struct now *now) {
     int64_t moved_ms = (now->wall_ms - core->clock.wall_ms) - (now->mono_us - core->clock.mono_us) / 1000;
     bool jumped = moved_ms > CORE_CLOCK_JUMP_MS || moved_ms < -CORE_CLOCK_JUMP_MS;
-    if (core->clock_known && (jumped || now->wall_trusted != core->clock.wall_trusted)) {
+    bool moved = core->clock_known && (jumped || now->wall_trusted != core->clock.wall_trusted);
+    if (moved) {
         trace_add(core->trace, now->mono_us, TRACE_WARNING, "clock moved by=%lldms trusted=%s", (long long)moved_ms,
                   now->wall_trusted ? "yes" : "no");
         seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
     }
     core->clock = *now;
+    return moved;
 }
 
 void core_changed_clear(struct core *core) {

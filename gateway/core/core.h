@@ -29,6 +29,7 @@ struct core_alarm {
 struct core_device {
     enum device_state state;
     uint16_t communication; /* its communication alarm, or CONFIG_NONE */
+    uint16_t blind_points;  /* fire points that gave no good value DEVICE_MISSES_MAX times in a row */
     int64_t timeout_us;     /* its response timeout at the newest poll */
 };
 
@@ -54,6 +55,7 @@ struct core {
 
     struct core_device *devices;
     uint8_t *point_quality; /* by global point: enum quality of its newest reading */
+    uint8_t *point_blind;   /* by global point of class fire: polls in a row without a good value, up to DEVICE_MISSES_MAX */
     uint16_t release_bus;   /* the bus whose line waits for the verdict, or CONFIG_NONE */
 
     int64_t readings_due_us;             /* when the readings lane goes to the store */
@@ -73,7 +75,8 @@ struct core {
 void core_init(struct core *core, const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace,
                struct engine_counters *counters);
 
-void core_on_clock(struct core *core, const struct now *now); /* first thing in every step */
+/* First thing in every step. Returns true when the clock was moved or its trust changed, which is told as an event. */
+bool core_on_clock(struct core *core, const struct now *now);
 void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image);
 void core_on_polled(struct core *core, const struct polled *polled);
 void core_on_written(struct core *core, const struct written *written);

@@ -108,6 +108,7 @@ struct event {
             uint16_t uplink, slot;
             enum ack_result result;
             int code;
+            int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
         struct {
             uint16_t uplink;

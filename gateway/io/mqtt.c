@@ -52,7 +52,7 @@ static void flight_settle(struct flight *flight, enum ack_result result, int cod
             flight->state = FLIGHT_FREE;
             link->in_flight--;
             link->progress_us = now_mono_us();
-            struct mqtt_acked acked = {.uplink = link->index, .slot = flight->slot, .result = result, .code = code};
+            struct mqtt_acked acked = {.uplink = link->index, .slot = flight->slot, .result = result, .code = code, .at_us = link->progress_us};
             if (!mqtt->muted)
                 mqtt->sink.acked(mqtt->sink.context, &acked);
             drained = link->draining && link->in_flight == 0;

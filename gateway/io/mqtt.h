@@ -31,6 +31,7 @@ struct mqtt_acked {
     uint16_t uplink, slot;
     enum ack_result result;
     int code;
+    int64_t at_us; /* monotonic time of the answer, because the sink may hand it on later */
 };
 
 /* Called on Paho's threads or the pump's; must hand over and return at once, and must not call back into mqtt_*. */

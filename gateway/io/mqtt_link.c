@@ -60,7 +60,7 @@ static void tell_down(struct link *link, enum link_reason reason, int code, cons
 /* Under lock. */
 static void tell_acked(struct link *link, uint16_t slot, enum ack_result result, int code) {
     struct mqtt *mqtt = link->mqtt;
-    struct mqtt_acked acked = {.uplink = link->index, .slot = slot, .result = result, .code = code};
+    struct mqtt_acked acked = {.uplink = link->index, .slot = slot, .result = result, .code = code, .at_us = now_mono_us()};
     if (!mqtt->muted)
         mqtt->sink.acked(mqtt->sink.context, &acked);
 }

@@ -12,8 +12,9 @@
  *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
  *    6 meta     7 fire and 8 other events of the backlog               9 live readings       10 readings of the backlog
  * The present state "normal" of an alarm that nothing was heard of since start is not sent: what the broker retains of it stays.
- * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one; backlog in flight is capped, halved when its
- * acknowledgements take longer than 250 ms and grown by one for each cap's worth of prompt ones.
+ * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one. Readings and backlog in flight
+ * have caps: halved when an acknowledgement takes 250 ms longer than the link needs (twice its fastest), grown by one for each
+ * cap's worth of prompt ones; so an alarm does not stand behind a window of readings at a slow broker either.
  *
  * Guarantees: every SEND gets its slot back by exactly one ACKED; an entry's cursor moves only by an acknowledgement, or by a
  * refusal of the far end, which is counted and said; at LINK_DOWN all slots are free, and what was in them is backlog of the
@@ -88,8 +89,9 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
     uplink->state = UPLINK_UP;
     uplink->up_since_us = now->mono_us;
     uplink->window = window > WINDOW_MAX ? WINDOW_MAX : window;
-    uplink->backlog_cap = window > 4 ? window / 4 : 1;
-    uplink->backlog_acks = 0;
+    uplink->readings = (struct uplink_share){.cap = uplink->window};
+    uplink->backlog = (struct uplink_share){.cap = window > 4 ? window / 4 : 1};
+    uplink->fastest_us = NOW_NEVER / 4;
     uplink->told = uplink->refusal_told = false;
     for (uint16_t i = 0; i < uplink->window; i++)
         uplink->free_slots[i] = i;
@@ -139,6 +141,8 @@ void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link
     bool was_up = uplink->state == UPLINK_UP || uplink->state == UPLINK_CLOSING;
     if (was_up && now->mono_us - uplink->up_since_us >= UPLINK_STEADY_US)
         uplink->failures = 0;
+    else if (was_up && uplink->failures > UPLINK_FLAPS_MAX)
+        uplink->failures = UPLINK_FLAPS_MAX;
     forget_connection(uplink);
     bool new_reason = reason != uplink->counters->uplinks[uplink->index].reason;
     uplink->counters->uplinks[uplink->index].up = false;
@@ -157,6 +161,10 @@ void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link
         trace_add(uplink->trace, now->mono_us, TRACE_WARNING, "uplink %s down %s: %s (next try in %.1f s)", name_of(uplink), link_reason_name(reason),
                   text[0] ? text : link_reason_sentence(reason), (double)pause / 1e6);
     uplink->told = true;
+}
+
+void uplink_on_clock(struct uplink *uplink) {
+    uplink->status_due = uplink->status_due || uplink->state == UPLINK_UP;
 }
 
 void uplink_on_alarm(struct uplink *uplink, uint16_t alarm) {
@@ -178,15 +186,14 @@ void uplink_on_stop(struct uplink *uplink, const struct now *now) {
 
 /* ---- acknowledgements and rows ---- */
 
-/* Backlog must not lengthen the way of what is live. */
-static void adapt_backlog(struct uplink *uplink, int64_t delay_us) {
-    if (delay_us > UPLINK_DELAY_MAX_US) {
-        uplink->backlog_cap = uplink->backlog_cap > 1 ? uplink->backlog_cap / 2 : 1;
-        uplink->backlog_acks = 0;
-    } else if (++uplink->backlog_acks >= uplink->backlog_cap) {
-        uplink->backlog_acks = 0;
-        if (uplink->backlog_cap < uplink->window / 2)
-            uplink->backlog_cap++;
+/* What can wait must not lengthen the way of what cannot. */
+static void adapt(struct uplink *uplink, struct uplink_share *share, int64_t delay_us, uint16_t least, uint16_t most) {
+    if (delay_us > UPLINK_DELAY_MAX_US + 2 * uplink->fastest_us) {
+        share->cap = share->cap / 2 > least ? share->cap / 2 : least;
+        share->acks = 0;
+    } else if (++share->acks >= share->cap) {
+        share->acks = 0;
+        share->cap += share->cap < most;
     }
 }
 
@@ -216,7 +223,10 @@ static void take_back(struct uplink *uplink, const struct uplink_slot *slot) {
     }
 }
 
-void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t index, enum ack_result result, int code) {
+void uplink_on_acked(struct uplink *uplink, const struct event *event) {
+    const struct now *now = &event->now;
+    uint16_t index = event->acked.slot;
+    enum ack_result result = event->acked.result;
     CHECK(index < WINDOW_MAX);
     struct uplink_slot slot = uplink->slots[index];
     if (slot.kind == SLOT_FREE)
@@ -236,11 +246,16 @@ void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t inde
     if (result == ACK_REFUSED && !uplink->refusal_told) { /* once a connection; the counter tells how many */
         uplink->refusal_told = true;
         trace_add(uplink->trace, now->mono_us, TRACE_ERROR, "uplink %s refuses a message: reason 0x%02x; check what this user may publish under %s/#",
-                  name_of(uplink), (unsigned)code, uplink->json.topic_prefix);
+                  name_of(uplink), (unsigned)event->acked.code, uplink->json.topic_prefix);
     }
     uplink->counters->uplinks[uplink->index].acked += result == ACK_OK;
+    int64_t delay_us = (event->acked.at_us ? event->acked.at_us : now->mono_us) - slot.sent_us;
+    if (slot.kind != SLOT_HEALTH && delay_us < uplink->fastest_us) /* health is sent at QoS 0: its answer says nothing */
+        uplink->fastest_us = delay_us;
     if (slot.kind == SLOT_BACKLOG)
-        adapt_backlog(uplink, now->mono_us - slot.sent_us);
+        adapt(uplink, &uplink->backlog, delay_us, 1, uplink->window / 2);
+    if (entry && slot.lane == LANE_READING)
+        adapt(uplink, &uplink->readings, delay_us, UPLINK_READINGS_MIN, uplink->window);
     if (entry && flow_acked(&uplink->flows[slot.lane], slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG, slot.item))
         cursor_moved(uplink, now, slot.lane);
 }

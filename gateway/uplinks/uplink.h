@@ -13,14 +13,20 @@
 #define UPLINK_BACKOFF_MS 1000      /* first pause; doubles */
 #define UPLINK_BACKOFF_MAX_MS 60000 /* with the quarter more by chance, a broker that came back is found within 75 s */
 #define UPLINK_STEADY_US 30000000   /* up for this long: the next pause is the first again */
+#define UPLINK_FLAPS_MAX 3          /* up at all: the broker is there, and the next pause is 10 s at most */
 #define UPLINK_CURSOR_US 1000000    /* a cursor is told to the store at most this often */
 #define UPLINK_HEALTH_US 60000000
 #define UPLINK_CLOSE_US 2000000    /* at stop: how long acknowledgements are waited for */
-#define UPLINK_DELAY_MAX_US 250000 /* backlog in flight is kept so low that its acknowledgements take no longer */
+#define UPLINK_DELAY_MAX_US 250000  /* readings and backlog in flight are kept so low that they lengthen acknowledgements by no more */
+#define UPLINK_READINGS_MIN 4       /* live readings always keep this share */
 
 enum uplink_state { UPLINK_DOWN, UPLINK_CONNECTING, UPLINK_UP, UPLINK_CLOSING, UPLINK_CLOSED };
 
 enum slot_kind { SLOT_FREE, SLOT_STATUS, SLOT_HEALTH, SLOT_ALARM, SLOT_META, SLOT_LIVE, SLOT_BACKLOG };
+
+struct uplink_share { /* how much of the window what can wait may take, as the link bears it */
+    uint16_t cap, acks;
+};
 
 struct uplink_slot {
     enum slot_kind kind;
@@ -64,7 +70,9 @@ struct uplink {
 
     struct uplink_slot slots[WINDOW_MAX];
     uint16_t free_slots[WINDOW_MAX];
-    uint16_t window, in_flight, readings_in_flight, backlog_in_flight, backlog_cap, backlog_acks;
+    uint16_t window, in_flight, readings_in_flight, backlog_in_flight;
+    struct uplink_share readings, backlog;
+    int64_t fastest_us; /* shortest time to an acknowledgement on this connection */
 
     bool status_due;
     int64_t health_due_us;
@@ -80,8 +88,9 @@ void uplink_init(struct uplink *uplink, const struct config *config, uint16_t in
 void uplink_on_start(struct uplink *uplink, const struct now *now, uint64_t start, uint64_t seed, const struct store_image *image);
 void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t receive_max, uint8_t version);
 void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link_reason reason, const char *text);
-void uplink_on_acked(struct uplink *uplink, const struct now *now, uint16_t slot, enum ack_result result, int code);
+void uplink_on_acked(struct uplink *uplink, const struct event *event);
 void uplink_on_rows(struct uplink *uplink, const struct event *event);
+void uplink_on_clock(struct uplink *uplink); /* moved, or its trust changed: the status says so */
 void uplink_on_alarm(struct uplink *uplink, uint16_t alarm);
 void uplink_on_stop(struct uplink *uplink, const struct now *now);
 

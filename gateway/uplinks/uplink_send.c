@@ -113,7 +113,7 @@ static void render_entry(struct uplink *uplink, const struct entry *entry, enum 
 
 static bool room_for(const struct uplink *uplink, enum lane lane) {
     uint16_t reserved = uplink->window > 2 * WINDOW_RESERVED ? WINDOW_RESERVED : uplink->window / 4;
-    return lane != LANE_READING || uplink->in_flight < uplink->window - reserved;
+    return lane != LANE_READING || (uplink->in_flight < uplink->window - reserved && uplink->readings_in_flight < uplink->readings.cap);
 }
 
 static bool pick_live(struct uplink *uplink, enum lane lane, struct message *message) {
@@ -160,7 +160,7 @@ static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint6
 }
 
 static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *effects, struct message *message) {
-    if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog_cap)
+    if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog.cap)
         return false;
     struct entry entry;
     if (next_row(uplink, lane, &entry)) {

@@ -269,6 +269,29 @@ static void s007_relay_away(void **state) {
     world_close(world);
 }
 
+/* A detector that answers, but only with exceptions, is as blind as a silent one: its own fault comes with the third poll and
+ * goes with the first good value; the smoke alarm neither comes nor goes by it. */
+static void s008_detector_without_a_value(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 8);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_fault(world, "smoke-1", SICK_EXCEPTION);
+    world_run_until(world, 20000);
+    world_fault(world, "smoke-1", SICK_NONE);
+    world_run_until(world, 30000);
+    world_expect(world, "alarm smoke-1|world:|device smoke-1",
+                 "[     0.021] device smoke-1 online\n"
+                 "[    10.000] world: smoke-1 is exception\n"
+                 "[    12.019] alarm smoke-1/communication unacknowledged by=condition value=null\n"
+                 "[    12.024] city <- event alarm smoke-1/communication unacknowledged\n"
+                 "[    20.000] world: smoke-1 is well\n"
+                 "[    20.021] alarm smoke-1/communication returned by=return value=null\n"
+                 "[    20.026] city <- event alarm smoke-1/communication returned\n");
+    world_settle(world);
+    world_close(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s001_smoke_to_subscriber),
@@ -278,6 +301,7 @@ int main(void) {
         cmocka_unit_test(s005_two_of_three),
         cmocka_unit_test(s006_latch),
         cmocka_unit_test(s007_relay_away),
+        cmocka_unit_test(s008_detector_without_a_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,7 @@ struct world *world_open(const char *plant, uint64_t seed) {
     world->devices = arena_take(&world->arena, config->devices_count + 1u, sizeof(*world->devices));
     world->points = arena_take(&world->arena, config->points_count + 1, sizeof(*world->points));
     world->signals = arena_take(&world->arena, config->alarms_count + 1u, sizeof(*world->signals));
+    world->blind_polls = arena_take(&world->arena, config->points_count + 1u, sizeof(*world->blind_polls));
     world->store.alarms = arena_take(&world->arena, config->alarms_count + 1u, sizeof(*world->store.alarms));
     world->store.commit_us = 8 * MS;
     for (unsigned i = 0; i < config->buses_count; i++)

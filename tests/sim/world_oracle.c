@@ -17,14 +17,33 @@ static void add_sample(struct world *world, uint16_t alarm, const struct polled 
         (struct signal_sample){.polled_us = polled->now.mono_us, .delivered_us = world->now_us, .blind = blind, .number = number};
 }
 
+/* Is a fire point of the device without a good value for the third poll or more? Extra rounds count for nothing. */
+static bool blind_fire_point(struct world *world, const struct polled *polled) {
+    const struct config_device *device = &world->config->devices[polled->device];
+    bool dead = polled->device_state == DEVICE_DEAD, blind = false;
+    for (uint16_t p = 0; p < device->spec.points_count; p++) {
+        uint8_t *polls = &world->blind_polls[device->first_point + p];
+        if (device->spec.points[p].class != CLASS_FIRE)
+            continue;
+        if (dead && *polls == 0)
+            *polls = 1;
+        for (unsigned i = 0; !dead && !polled->extra && i < polled->count; i++)
+            if (polled->readings[i].point == p)
+                *polls = polled->readings[i].quality == QUALITY_GOOD ? 0 : *polls < 3 ? *polls + 1 : 3;
+        blind = blind || *polls == 3;
+    }
+    return blind;
+}
+
 void oracle_sample(struct world *world, const struct polled *polled) {
+    bool blind = blind_fire_point(world, polled);
     for (uint16_t a = 0; a < world->config->alarms_count; a++) {
         const struct config_alarm *rule = &world->config->alarms[a];
         if (rule->device != polled->device)
             continue;
         if (rule->condition == CONDITION_COMMUNICATION) {
             if (polled->device_state != DEVICE_UNKNOWN)
-                add_sample(world, a, polled, false, polled->device_state == DEVICE_DEAD);
+                add_sample(world, a, polled, false, polled->device_state == DEVICE_DEAD || blind);
             continue;
         }
         if (polled->device_state == DEVICE_DEAD)
@@ -88,6 +107,7 @@ void oracle_begin(struct world *world) {
         world->signals[a].samples_count = world->signals[a].changes_count = 0;
         world->signals[a].active_at_start = false;
     }
+    memset(world->blind_polls, 0, world->config->points_count);
 }
 
 static bool over(const struct config_alarm *rule, double number, double margin) {

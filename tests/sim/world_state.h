@@ -203,6 +203,7 @@ struct world {
     uint64_t *truths; /* a set of hashes of (point, time, value) */
     uint32_t truths_count, truths_room;
     struct signal *signals;
+    uint8_t *blind_polls; /* by global point of class fire: polls in a row without a good value, up to 3 */
     uint64_t transitions_before; /* the engine's counter before this step */
     bool stopping;
     unsigned steps_here, ticks_here;
