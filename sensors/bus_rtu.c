@@ -56,6 +56,7 @@ struct bus_rtu {
     bool port_open;
     int64_t retry_us, pause_us;
     int told_error; /* the reason traced last */
+    uint16_t adapter_ms; /* how long the adapter may keep bytes back; 0: not known */
     struct rtu_line line;
     bool has_request;
     struct bus_request request;
@@ -81,6 +82,10 @@ static void port_lost(struct bus_rtu *bus, int os_error) {
 }
 
 /* Opens the port if it is closed and its time has come. */
+int bus_rtu_latency_ms(const char *serial) {
+    return rtu_port_latency_ms("/sys", serial);
+}
+
 static void port_try(struct bus_rtu *bus) {
     if (bus->port_open || now_mono_us() < bus->retry_us)
         return;
@@ -95,6 +100,13 @@ static void port_try(struct bus_rtu *bus) {
     bus->told_error = 0;
     trace_add(bus->trace, now_mono_us(), TRACE_INFO, "bus %s: opened %s at %u baud, %u bits a character", bus->spec->name, bus->spec->serial,
               (unsigned)bus->line.timing.baud, (unsigned)bus->line.timing.bits_per_character);
+    int latency_ms = bus_rtu_latency_ms(bus->spec->serial);
+    bus->adapter_ms = latency_ms > 0 ? (uint16_t)latency_ms : 0;
+    if (latency_ms > 1)
+        trace_add(bus->trace, now_mono_us(), TRACE_WARNING,
+                  "bus %s: the adapter keeps bytes back for up to %d ms and would not be told to be quick; set its latency_timer to 1 (udev rule "
+                  "70-yanhuo does it)",
+                  bus->spec->name, latency_ms);
 }
 
 static void traces_pass_on(struct bus_rtu *bus) {
@@ -133,8 +145,10 @@ static void step(struct bus_rtu *bus, struct poller_event *event) {
         bus->has_request = true;
         bus->request = effects->request;
     }
-    if (effects->has_polled)
+    if (effects->has_polled) {
+        bus->effects.polled.adapter_ms = bus->adapter_ms;
         bus->sink.polled(bus->sink.context, &effects->polled);
+    }
     if (effects->has_written)
         bus->sink.written(bus->sink.context, &effects->written);
     if (effects->has_guest)

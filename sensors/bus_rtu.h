@@ -24,6 +24,10 @@ void bus_rtu_release(struct bus_rtu *bus);
 /* ERR_FULL while another guest has no answer. `sink` is copied; a guest that is here at bus_rtu_close gets none. */
 NODISCARD enum err bus_rtu_guest(struct bus_rtu *bus, const struct guest_request *guest, const struct guest_sink *sink);
 
+/* How long the adapter behind a port may keep bytes back, in ms; -1 when its driver does not say, or it is not plugged in.
+ * Any thread. */
+int bus_rtu_latency_ms(const char *serial);
+
 /* Microseconds since the line's thread last finished a step, for the watchdog. Any thread. */
 int64_t bus_rtu_idle_us(const struct bus_rtu *bus);
 

@@ -94,6 +94,7 @@ struct polled {
     int64_t late_us;                /* how long after its release time the request was handed to the bus */
     int64_t older_us;               /* the values may be older than `now` by this: the answer may be the late one to an earlier
                                        identical request; 0 for an answer that can only be this one's */
+    uint16_t adapter_ms;            /* how long the line's adapter may keep bytes back; 0: not known, or none (set by the line's shell) */
     uint16_t count;
     struct reading readings[POLLED_POINTS_MAX];
 };

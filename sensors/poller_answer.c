@@ -228,6 +228,7 @@ static void fill_polled(struct poller *poller, const struct poller_device *devic
     polled->timeout_us = poller->timeout_us;
     polled->late_us = poller->sent_us - poller->release_us;
     polled->older_us = outcome->good ? outcome->older_us : 0;
+    polled->adapter_ms = 0;
     polled->count = request->points_count;
     for (uint16_t i = 0; i < request->points_count; i++) {
         struct reading *reading = &polled->readings[i];

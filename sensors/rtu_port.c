@@ -5,14 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/serial.h>
 #include <modbus.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 struct speed {
     uint32_t baud;
@@ -77,6 +82,22 @@ static void low_latency_ask(int fd) {
         serial.flags |= ASYNC_LOW_LATENCY;
         (void)ioctl(fd, TIOCSSERIAL, &serial); /* only some drivers have it; without it the line is slower, not wrong */
     }
+}
+
+int rtu_port_latency_ms(const char *sysfs, const char *serial) {
+    char node[PATH_MAX], path[2 * PATH_MAX], text[16] = "";
+    if (!realpath(serial, node))
+        return -1;
+    const char *name = strrchr(node, '/');
+    snprintf(path, sizeof(path), "%s/class/tty/%s/device/latency_timer", sysfs, name ? name + 1 : node);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    uint64_t latency_ms;
+    bool read = fgets(text, sizeof(text), file) != NULL;
+    fclose(file);
+    text[strcspn(text, "\n")] = '\0';
+    return read && text_read_u64(text, &latency_ms) && latency_ms < 1000 ? (int)latency_ms : -1;
 }
 
 int rtu_port_open(struct rtu_port *port, const struct bus_spec *spec) {

@@ -19,6 +19,10 @@ void rtu_port_init(struct rtu_port *port);
 NODISCARD int rtu_port_open(struct rtu_port *port, const struct bus_spec *spec);
 void rtu_port_close(struct rtu_port *port);
 
+/* How long the adapter behind this port may keep bytes back, in ms, as the driver says under `sysfs` ("/sys"); -1 when it says
+ * nothing, which is so for real UARTs. 16 is an FTDI adapter as it comes: at 9600 baud it costs a quarter of the line. */
+int rtu_port_latency_ms(const char *sysfs, const char *serial);
+
 /* What a person can do about an errno of rtu_port_open. */
 const char *rtu_port_advice(int os_error);
 

@@ -10,6 +10,7 @@
 #include "config/estimate.h"
 #include "config/load.h"
 #include "gateway/commands/commands.h"
+#include "sensors/bus_rtu.h"
 
 static void print_cases(const int64_t *cases_us) {
     for (unsigned i = 0; i < ESTIMATE_CASES; i++)
@@ -52,6 +53,9 @@ static void print_bus(const struct config *config, uint16_t index, struct arena 
     if (bus.line)
         printf("   load %5.1f %%   round %6.0f ms", bus.load * 100, (double)bus.round_us / 1000);
     putchar('\n');
+    int latency_ms = config->buses[index].kind == BUS_SERIAL ? bus_rtu_latency_ms(config->buses[index].serial) : -1;
+    if (latency_ms > 1)
+        printf("    its adapter keeps bytes back for up to %d ms: set its latency_timer to 1 (the udev rule 70-yanhuo does)\n", latency_ms);
     print_latencies(config, index, scratch);
 }
 

@@ -253,6 +253,7 @@ static void count_poll(struct core *core, const struct polled *polled) {
     struct core_device *device = &core->devices[polled->device];
     bus->polls++;
     bus->extras += polled->extra;
+    bus->adapter_ms = polled->adapter_ms;
     bus->timeouts += polled->status == BUS_TIMEOUT;
     bus->corrupt += polled->status == BUS_CORRUPT;
     bus->disconnected += polled->status == BUS_DISCONNECTED;

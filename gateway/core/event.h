@@ -208,6 +208,7 @@ struct effects {
 struct bus_counters {
     uint64_t polls, extras, timeouts, corrupt, exceptions, disconnected;
     uint16_t devices_dead;
+    uint16_t adapter_ms;    /* how long the line's adapter may keep bytes back; 0: not known */
     int64_t timeout_max_us; /* the longest response timeout of its devices, as learned so far */
 };
 

@@ -362,6 +362,7 @@ static void buses_json(const struct mqtt_json *json, struct text *payload, const
         key_u64(payload, "disconnected", buses[i].disconnected);
         key_u64(payload, "devices_dead", buses[i].devices_dead);
         key_u64(payload, "timeout_max_us", (uint64_t)buses[i].timeout_max_us);
+        key_u64(payload, "adapter_latency_ms", buses[i].adapter_ms);
         text_add_char(payload, '}');
     }
     text_add_char(payload, '}');

@@ -314,13 +314,13 @@ static void test_health(void **state) {
 static void test_health_of_buses(void **state) {
     (void)state;
     static struct engine_counters counters;
-    struct bus_counters bus = {.polls = 10, .extras = 4, .timeouts = 3, .corrupt = 2, .exceptions = 1, .devices_dead = 1, .timeout_max_us = 50000};
+    struct bus_counters bus = {.polls = 10, .extras = 4, .timeouts = 3, .corrupt = 2, .exceptions = 1, .devices_dead = 1, .timeout_max_us = 50000, .adapter_ms = 16};
     memset(&counters, 0, sizeof(counters));
     counters.buses = &bus;
     struct now now = {.wall_ms = 1795406400123, .wall_trusted = true};
     assert_true(mqtt_json_health(&json, &counters, &now, &topic, &payload));
     assert_non_null(strstr(payload_bytes, ",\"buses\":{\"line\":{\"polls\":10,\"extra_polls\":4,\"timeouts\":3,\"corrupt\":2,\"exceptions\":1,"
-                                          "\"disconnected\":0,\"devices_dead\":1,\"timeout_max_us\":50000}},\"uplinks\":{"));
+                                          "\"disconnected\":0,\"devices_dead\":1,\"timeout_max_us\":50000,\"adapter_latency_ms\":16}},\"uplinks\":{"));
 }
 
 /* ---- bounds ---- */
