@@ -46,6 +46,7 @@
 #define WINDOW_DEFAULT 100
 #define WINDOW_RESERVED 8       /* slots that readings may not take, so that an alarm always finds one */
 #define HEALTH_BUSES_MAX 64     /* told one by one in the health message: 20 kB at most of it */
+#define HEALTH_DEVICES_MAX 128  /* the same of devices: 15 kB at most */
 #define QUERY_ROWS_SIZE 131072  /* bytes of one backlog read; larger than ENTRY_SIZE, so that a query always returns one */
 
 /* Text people write */

@@ -55,6 +55,7 @@ void core_init(struct core *core, const struct config *config, const struct seri
     *core = (struct core){
         .config = config, .trace = trace, .counters = counters, .release_bus = CONFIG_NONE, .readings_due_us = NOW_NEVER, .write_id_next = 1};
     counters->buses = arena_take(arena, config->buses_count ? config->buses_count : 1, sizeof(*counters->buses));
+    counters->device_timeouts_us = arena_take(arena, config->devices_count, sizeof(*counters->device_timeouts_us));
     journal_init(&core->journal, arena);
     publisher_init(&core->publisher, config, series, &core->journal, arena);
     core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
@@ -259,13 +260,14 @@ static void count_poll(struct core *core, const struct polled *polled) {
     bus->disconnected += polled->status == BUS_DISCONNECTED;
     bus->exceptions += polled->exception != 0;
     bus->devices_dead = (uint16_t)(bus->devices_dead + (polled->device_state == DEVICE_DEAD) - (device->state == DEVICE_DEAD));
-    if (polled->timeout_us == device->timeout_us)
+    int64_t *timeouts_us = core->counters->device_timeouts_us;
+    if (polled->timeout_us == timeouts_us[polled->device])
         return;
-    device->timeout_us = polled->timeout_us; /* seldom */
+    timeouts_us[polled->device] = polled->timeout_us; /* seldom */
     bus->timeout_max_us = 0;
     for (uint16_t i = 0; i < core->config->devices_count; i++)
-        if (core->config->devices[i].bus == polled->bus && core->devices[i].timeout_us > bus->timeout_max_us)
-            bus->timeout_max_us = core->devices[i].timeout_us;
+        if (core->config->devices[i].bus == polled->bus && timeouts_us[i] > bus->timeout_max_us)
+            bus->timeout_max_us = timeouts_us[i];
 }
 
 void core_on_polled(struct core *core, const struct polled *polled) {

@@ -30,7 +30,6 @@ struct core_device {
     enum device_state state;
     uint16_t communication; /* its communication alarm, or CONFIG_NONE */
     uint16_t blind_points;  /* fire points that gave no good value DEVICE_MISSES_MAX times in a row */
-    int64_t timeout_us;     /* its response timeout at the newest poll */
 };
 
 struct core {

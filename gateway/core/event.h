@@ -214,6 +214,7 @@ struct bus_counters {
 
 struct engine_counters {
     struct bus_counters *buses; /* as configured; NULL before there is a core */
+    int64_t *device_timeouts_us; /* response timeout at the newest poll, by device; 0 before the first; NULL like buses */
     uint64_t polls, polls_failed, readings, readings_bad;
     uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
     uint64_t alarms_active, alarm_transitions;

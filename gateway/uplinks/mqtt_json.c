@@ -2,6 +2,7 @@
 #include "gateway/uplinks/mqtt_json.h"
 
 #include "gateway/core/describe.h"
+#include "sensors/response.h"
 
 #define JSON_EXACT_MAX (INT64_C(1) << 53) /* a JSON reader's double holds whole numbers exactly up to here */
 
@@ -368,6 +369,23 @@ static void buses_json(const struct mqtt_json *json, struct text *payload, const
     text_add_char(payload, '}');
 }
 
+/* The learned response timeouts, between the floor all have and each one's ceiling. */
+static void timeouts_json(const struct mqtt_json *json, struct text *payload, const int64_t *timeouts_us) {
+    if (!timeouts_us || json->config->devices_count > HEALTH_DEVICES_MAX)
+        return;
+    key_u64(payload, "timeout_floor_us", RESPONSE_FLOOR_US);
+    key(payload, "timeouts");
+    text_add_char(payload, '{');
+    for (unsigned i = 0; i < json->config->devices_count; i++) {
+        key(payload, json->config->devices[i].spec.name);
+        text_add_char(payload, '{');
+        key_u64(payload, "now_us", (uint64_t)timeouts_us[i]);
+        key_u64(payload, "ceiling_us", (uint64_t)json->config->devices[i].spec.timeout_ms * 1000);
+        text_add_char(payload, '}');
+    }
+    text_add_char(payload, '}');
+}
+
 bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters *counters, const struct now *now, struct text *topic,
                       struct text *payload) {
     topic_of(json, topic, "health", NULL, NULL);
@@ -385,6 +403,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     lanes_json(payload, "evicted", counters->evicted);
     key_u64(payload, "store_failures", counters->store_failures);
     buses_json(json, payload, counters->buses);
+    timeouts_json(json, payload, counters->device_timeouts_us);
     key(payload, "uplinks");
     text_add_char(payload, '{');
     for (unsigned i = 0; i < json->config->uplinks_count; i++) {

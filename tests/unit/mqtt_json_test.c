@@ -317,10 +317,14 @@ static void test_health_of_buses(void **state) {
     struct bus_counters bus = {.polls = 10, .extras = 4, .timeouts = 3, .corrupt = 2, .exceptions = 1, .devices_dead = 1, .timeout_max_us = 50000, .adapter_ms = 16};
     memset(&counters, 0, sizeof(counters));
     counters.buses = &bus;
+    static int64_t timeouts_us[DEVICES_MAX];
+    timeouts_us[0] = 60000;
+    counters.device_timeouts_us = timeouts_us;
     struct now now = {.wall_ms = 1795406400123, .wall_trusted = true};
     assert_true(mqtt_json_health(&json, &counters, &now, &topic, &payload));
     assert_non_null(strstr(payload_bytes, ",\"buses\":{\"line\":{\"polls\":10,\"extra_polls\":4,\"timeouts\":3,\"corrupt\":2,\"exceptions\":1,"
-                                          "\"disconnected\":0,\"devices_dead\":1,\"timeout_max_us\":50000,\"adapter_latency_ms\":16}},\"uplinks\":{"));
+                                          "\"disconnected\":0,\"devices_dead\":1,\"timeout_max_us\":50000,\"adapter_latency_ms\":16}},\"timeout_floor_us\":50000,\"timeouts\":{"));
+    assert_non_null(strstr(payload_bytes, "\"device-0\":{\"now_us\":60000,\"ceiling_us\":"));
 }
 
 /* ---- bounds ---- */
