@@ -16,6 +16,13 @@
 #include "tests/io/broker.h"
 #include "tests/io/mqtt_watch.h"
 
+/* MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet taken; a broker killed with messages in flight
+ * may meet that here, on a busy machine. Whatever is taken outside the library is still looked for. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libpaho-mqtt3as\n";
+}
+
 struct fixture {
     struct broker broker;
     struct watch watch;

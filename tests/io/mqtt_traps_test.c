@@ -33,8 +33,7 @@ int getaddrinfo(const char *restrict node, const char *restrict service, const s
     return real(node, service, hints, ret_addresses);
 }
 
-/* MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet taken, which the tests here provoke. That
- * nothing leaks otherwise is for mqtt_test.c to show, which has no such exception. */
+/* MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet taken, which the tests here provoke. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libpaho-mqtt3as\n";
