@@ -23,6 +23,13 @@
 #define UPLINKS_MAX 16          /* bits of an entry's uplink mask */
 #define ERROR_VALUES_MAX 8      /* sentinels one point may name */
 #define ENUMERATION_MAX 32      /* labels one point may name */
+#define DERIVED_MAX 2048        /* one a device on average; each keeps a window of DERIVED_SLOTS */
+#define DERIVED_INPUTS_MAX 12   /* a sum over the loops of one residual-current monitor */
+#define DERIVED_SLOTS 60        /* parts of a window: a mean of 10 minutes forgets 10 s at a time */
+#define TERMS_PER_ALARM_MAX 16  /* of a composite condition, groups included: more is not understood by the person who is called */
+#define COMMAND_SIZE 4096       /* payload of one command; a maintenance record with every text at its longest fits */
+#define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */
+#define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */
 #define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
 
 /* Modbus application protocol v1.1b3, section 6 */

@@ -17,6 +17,9 @@ struct config_place {
     const char *name, *address, *responsible, *phone; /* "" when not given */
     enum place_kind kind;
     uint16_t stoves;
+    bool has_hours;                  /* else it is always open */
+    uint16_t opens_min, closes_min;  /* minutes of the day; closes below opens: past midnight */
+    uint8_t closed_days;             /* bit 0 Monday .. bit 6 Sunday */
 };
 
 /* How sure a profile's register map is, as it says itself. */
@@ -26,19 +29,75 @@ struct config_device {
     struct device_spec spec; /* name, unit id, points with the site's overrides */
     uint16_t bus, place;     /* place: CONFIG_NONE when not given */
     uint32_t first_point;    /* global index of its point 0: first_point + index within the device */
+    double rated_current;    /* A, of what it supplies; 0 when not given. Rules of a place count in it */
     const char *location;    /* "" when not given */
     const char *profile;     /* its profile's name, or "" for points listed inline */
     const char *manufacturer, *model; /* "" when not known */
 };
 
-enum condition_kind { CONDITION_ABOVE, CONDITION_BELOW, CONDITION_EQUAL, CONDITION_COMMUNICATION };
+/* ---- derived points: one table of kinds, gateway/core/derive.h says what each computes ---- */
+
+enum derive_kind {
+    DERIVE_ON_OFF,     /* 1 above on_above, 0 below off_below, between them as before */
+    DERIVE_MEAN,       /* over a window */
+    DERIVE_RATE,       /* per minute, over a window */
+    DERIVE_RUN_HOURS,  /* hours the input was not 0, since the last maintenance; durable */
+    DERIVE_DAYS_SINCE, /* days since the last maintenance; durable */
+    DERIVE_UNCHANGED,  /* minutes since the input last changed */
+    DERIVE_BASE_FUME,  /* GB 18483: concentration x flow / (stoves x 2000 m3/h) */
+    DERIVE_EFFICIENCY, /* percent removed between inlet and outlet */
+    DERIVE_SUM,
+    DERIVE_DIFFERENCE, /* first - second */
+};
+
+struct config_input {
+    uint16_t device, point;
+};
+
+struct config_derived { /* its result is the point `point` of `device`, which has `derived` set */
+    uint16_t device, point;
+    enum derive_kind kind;
+    uint8_t inputs_count;
+    struct config_input inputs[DERIVED_INPUTS_MAX];
+    double on_above, off_below; /* ON_OFF */
+    uint32_t over_ms;           /* MEAN, RATE */
+    double stoves;              /* BASE_FUME */
+};
+
+enum condition_kind {
+    CONDITION_ABOVE,
+    CONDITION_BELOW,
+    CONDITION_EQUAL,
+    CONDITION_COMMUNICATION, /* its device does not answer */
+    CONDITION_COMPOSITE,     /* terms */
+    CONDITION_ACTION,        /* a local action cannot be carried out */
+};
+
+/* One term of a composite condition. A group's members follow it (prefix order); `span` counts the group and all below it. */
+enum term_kind { TERM_ABOVE, TERM_BELOW, TERM_EQUAL, TERM_MISSING, TERM_OPEN, TERM_ALL, TERM_ANY, TERM_NOT };
+
+struct config_term {
+    enum term_kind kind;
+    uint16_t span;          /* 1 for a leaf */
+    uint16_t device, point; /* ABOVE, BELOW, EQUAL, MISSING (no good reading) */
+    double limit, deadband;
+    uint16_t place;         /* OPEN: within its hours */
+    uint32_t on_delay_ms;   /* holds this long before it counts */
+};
+
 enum priority { PRIORITY_LOW, PRIORITY_MEDIUM, PRIORITY_HIGH };
 
-/* One alarm rule. Its durable key is device/name; every device also has one CONDITION_COMMUNICATION rule named
- * "communication", class fault, made by the loader. */
+struct config_shelf { /* shelved from the start, until its end */
+    const char *by, *reason;
+    int64_t until_ms;
+};
+
+/* One alarm rule. Its durable key is device/name; every device also has one CONDITION_COMMUNICATION rule named "communication", and
+ * every action one CONDITION_ACTION rule named "action-NAME" on the device it writes to, both class fault, made by the loader. A
+ * composite belongs to the device of its first point. */
 struct config_alarm {
     const char *name;
-    uint16_t device, point; /* point: CONFIG_NONE for communication */
+    uint16_t device, point; /* point: CONFIG_NONE for communication, composite and action */
     enum condition_kind condition;
     double limit;         /* EQUAL: the value of the label or number */
     const char *label;    /* the label of an EQUAL limit ("on"), or NULL */
@@ -49,6 +108,16 @@ struct config_alarm {
     enum alarm_class class;
     enum priority priority;
     const char *zh, *en;  /* what a person reads; never NULL */
+    uint32_t first_term;  /* COMPOSITE: terms_count of config->terms */
+    uint16_t terms_count;
+    uint16_t action;      /* ACTION: index in actions */
+    uint32_t realarm_ms, escalate_ms; /* unacknowledged for so long: told again, every time; told again one priority higher, once; 0: never */
+    bool auto_acknowledge; /* a return needs no person; never for class fire */
+    uint16_t suppressed_by; /* while that alarm is active this one is suppressed, if it was not active before; CONFIG_NONE */
+    const char *remedy_zh, *remedy_en, *basis_zh, *basis_en; /* what to do, and on what ground; "" when not given */
+    enum profile_confidence confidence; /* of the basis */
+    const char *rule_set;               /* "charging": from the ready rules of that kind of place; "" otherwise */
+    const struct config_shelf *shelf;   /* NULL: none */
 };
 
 /* Local action: when the alarm becomes active, write the point; held until reset. */
@@ -85,6 +154,12 @@ struct config_uplink {
     enum uplink_kind kind;
     struct config_mqtt mqtt;
     struct config_readings readings;
+    bool commands; /* taken from its cmd/ topics */
+};
+
+struct config_commands {
+    const char *hmac_credential; /* key for what resets and writes, by the name of a systemd credential; NULL: such commands come locally only */
+    const char *hmac_plain;      /* written in the file (warned about), or NULL */
 };
 
 struct config_store {
@@ -98,7 +173,12 @@ struct config {
     const char *gateway_id, *timezone;
     int utc_offset_minutes; /* of the timezone at load time; zone transitions come with civil time */
     uint16_t places_count, buses_count, devices_count, alarms_count, actions_count, uplinks_count;
-    uint32_t points_count; /* of all devices */
+    uint32_t points_count; /* of all devices, derived ones too */
+    uint32_t terms_count;
+    uint16_t derived_count;
+    const struct config_derived *derived; /* inputs before what is computed from them */
+    const struct config_term *terms;
+    struct config_commands commands;
     const struct config_place *places;
     const struct bus_spec *buses;
     const struct config_device *devices;

@@ -18,15 +18,8 @@ enum message {
     MESSAGE_LINK_UP,
     MESSAGE_LINK_DOWN,
     MESSAGE_ACKED,
-    MESSAGE_RECEIVED,
     MESSAGE_GUEST_ASKED,
     MESSAGE_GUEST_ANSWERED
-};
-
-struct message_received { /* the topic with its end mark follows, then the payload */
-    uint16_t uplink;
-    bool retained;
-    uint32_t topic_size;
 };
 
 /* ---- effects ---- */
@@ -86,7 +79,7 @@ static void carry_out_store(struct bridge *bridge, const struct effect *effect) 
         refuse_store(bridge, effect);
     else if (effect->kind == EFFECT_STORE)
         store_submit(bridge->store, effect->store.lane, effect->store.first_seq, effect->store.last_seq, effect->store.bytes, effect->store.size,
-                     effect->store.alarms, effect->store.alarms_count);
+                     effect->store.records, effect->store.records_count);
     else if (effect->kind == EFFECT_HISTORY)
         store_history(bridge->store, effect->history.at_ms, effect->history.bytes, effect->history.size);
     else if (effect->kind == EFFECT_CURSOR)
@@ -118,6 +111,8 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
     case EFFECT_SEND:
         mqtt_send(bridge->mqtt, effect->send.uplink, effect->send.slot, effect->send.topic, effect->send.payload, effect->send.size, effect->send.qos,
                   effect->send.retain);
+        return;
+    case EFFECT_REPLY:
         return;
     case EFFECT_NOTIFY:
         carry_out_notify(effect);
@@ -209,18 +204,6 @@ static void take_store_message(struct bridge *bridge, uint32_t kind, const void 
     bridge_step(bridge, event);
 }
 
-static void take_received(struct bridge *bridge, const void *message, size_t size, struct event *event) {
-    const struct message_received *received = message;
-    const char *topic = (const char *)(received + 1);
-    event->kind = EVENT_RECEIVED;
-    event->received.uplink = received->uplink;
-    event->received.retained = received->retained;
-    event->received.topic = topic;
-    event->received.payload = (const uint8_t *)topic + received->topic_size;
-    event->received.size = size - sizeof(*received) - received->topic_size;
-    bridge_step(bridge, event);
-}
-
 static void sink_guest_answered(void *context, const struct guest_answer *answer) {
     inbox_post(((struct bridge *)context)->inbox, MESSAGE_GUEST_ANSWERED, answer, sizeof(*answer), NULL, 0);
 }
@@ -230,6 +213,7 @@ static void sink_guest_asked(void *context, const struct socket_request *request
 }
 
 static void take_message(void *context, uint32_t kind, const void *message, size_t size) {
+    (void)size;
     struct bridge *bridge = context;
     struct event event = {.kind = EVENT_TICK};
     switch ((enum message)kind) {
@@ -254,9 +238,6 @@ static void take_message(void *context, uint32_t kind, const void *message, size
     case MESSAGE_LINK_DOWN:
     case MESSAGE_ACKED:
         take_link_message(bridge, kind, message, &event);
-        return;
-    case MESSAGE_RECEIVED:
-        take_received(bridge, message, size, &event);
         return;
     case MESSAGE_GUEST_ASKED:
         bridge_guest_asked(bridge, message, &(struct guest_sink){bridge, sink_guest_answered});
@@ -319,14 +300,7 @@ static void sink_acked(void *context, const struct mqtt_acked *acked) {
 }
 
 static void sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {
-    uint8_t head[sizeof(struct message_received) + TOPIC_SIZE];
-    size_t topic_size = strlen(topic) + 1;
-    if (topic_size > TOPIC_SIZE || size > PAYLOAD_SIZE)
-        return; /* no command is so large */
-    struct message_received received = {.uplink = uplink, .retained = retained, .topic_size = (uint32_t)topic_size};
-    memcpy(head, &received, sizeof(received));
-    memcpy(head + sizeof(received), topic, topic_size);
-    inbox_post(((struct bridge *)context)->inbox, MESSAGE_RECEIVED, head, sizeof(received) + topic_size, payload, size);
+    (void)context, (void)uplink, (void)retained, (void)topic, (void)payload, (void)size;
 }
 
 void bridge_drain(struct bridge *bridge) {

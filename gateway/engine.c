@@ -45,6 +45,12 @@ static void on_stop(struct engine *engine, const struct event *event) {
         uplink_on_stop(&engine->uplinks[i], &event->now);
 }
 
+static void on_command(struct engine *engine, const struct event *event) {
+    struct command_outcome outcome;
+    core_on_command(&engine->core, &event->now, event->command, &outcome);
+    trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s refused: %s", event->command->id, outcome.why);
+}
+
 static void take_event(struct engine *engine, const struct event *event) {
     const struct now *now = &event->now;
     switch (event->kind) {
@@ -75,10 +81,8 @@ static void take_event(struct engine *engine, const struct event *event) {
     case EVENT_ACKED:
         uplink_on_acked(&engine->uplinks[event->acked.uplink], event);
         return;
-    case EVENT_RECEIVED:
     case EVENT_COMMAND:
-        trace_add(engine->trace, now->mono_us, TRACE_WARNING, "command on %s is not carried out: this version takes none",
-                  event->kind == EVENT_RECEIVED ? event->received.topic : "the local socket");
+        on_command(engine, event);
         return;
     case EVENT_STOP:
         on_stop(engine, event);

@@ -76,6 +76,7 @@ struct point {
     const char *name;
     const char *zh, *en; /* what a person reads; may be NULL */
     const char *unit;    /* engineering unit, "" for none */
+    bool derived;        /* computed in the gateway from other points: never asked on the wire; read, address, type say nothing */
     enum point_read read;
     uint16_t address;
     enum point_type type;

@@ -135,9 +135,11 @@ static bool over(const struct alarm *alarm, double number) {
     case CONDITION_EQUAL:
         return number == rule->limit;
     case CONDITION_COMMUNICATION:
+    case CONDITION_COMPOSITE:
+    case CONDITION_ACTION:
         break;
     }
-    CHECK(!"a communication rule is not fed with values");
+    CHECK(!"such a rule is not fed with values");
     return false;
 }
 

@@ -379,14 +379,14 @@ static uint16_t find_alarm(const struct core *core, const char *device, const ch
     return CONFIG_NONE;
 }
 
-static void restore_alarm(struct core *core, const struct store_alarm *stored) {
-    uint16_t index = find_alarm(core, stored->device, stored->alarm);
+static void restore_record(struct core *core, const struct store_record *stored) {
+    uint16_t index = find_alarm(core, stored->owner, stored->name);
     if (index == CONFIG_NONE)
-        trace_add(core->trace, core->clock.mono_us, TRACE_WARNING, "alarm %s/%s is no longer configured: its record is left alone", stored->device,
-                  stored->alarm);
+        trace_add(core->trace, core->clock.mono_us, TRACE_WARNING, "alarm %s/%s is no longer configured: its record is left alone", stored->owner,
+                  stored->name);
     else if (!alarm_record_get(&core->alarms[index].alarm, stored->bytes, stored->size))
         trace_add(core->trace, core->clock.mono_us, TRACE_ERROR, "alarm %s/%s has a damaged record: it starts as normal and is judged anew",
-                  stored->device, stored->alarm);
+                  stored->owner, stored->name);
 }
 
 void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image) {
@@ -398,8 +398,8 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
     trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu",
               core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,
               core->config->uplinks_count, (unsigned long long)image->next_seq);
-    for (uint32_t i = 0; i < image->alarms_count; i++)
-        restore_alarm(core, &image->alarms[i]);
+    for (uint32_t i = 0; i < image->records_count; i++)
+        restore_record(core, &image->records[i]);
     seal_system(core, now, ENTRY_SYSTEM, "started",
                 image->absent        ? "the state folder cannot be used: nothing survives a restart"
                 : image->quarantined ? "a damaged file was put aside"

@@ -46,7 +46,7 @@ struct core {
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
     uint16_t changed_count;
     uint32_t unsaved[LANES_COUNT]; /* alarm records that wait for a run of their lane */
-    struct alarm_save *saves;      /* records of the runs under way: fire alarms first, then the others */
+    struct record_save *saves;      /* records of the runs under way: fire alarms first, then the others */
     uint16_t fire_alarms_count;
 
     struct action *actions;
@@ -86,6 +86,8 @@ void core_on_stop(struct core *core, const struct now *now);
 /* Seals an event for all uplinks; for the core's own files. Returns its seq. */
 uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lane, enum entry_kind kind, const struct bytes_writer *body);
 
+/* A person's wish, read and complete: carried out and told as an event, or refused with a reason. */
+void core_on_command(struct core *core, const struct now *now, const struct command *command, struct command_outcome *ret_outcome);
 /* By a person, through whatever channel: alarm index, true when it changed something. */
 bool core_acknowledge(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);
 bool core_reset(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);

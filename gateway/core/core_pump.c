@@ -79,17 +79,17 @@ static void tell_gaps(struct core *core, const struct now *now) {
 }
 
 /* Records of the alarms whose newest event lies in this run: they are saved with it, in one commit. */
-static uint16_t take_records(struct core *core, enum lane lane, uint64_t last_seq, struct alarm_save *saves) {
+static uint16_t take_records(struct core *core, enum lane lane, uint64_t last_seq, struct record_save *saves) {
     uint16_t count = 0;
     for (uint16_t i = 0; core->unsaved[lane] && i < core->config->alarms_count; i++) {
         struct core_alarm *slot = &core->alarms[i];
         const struct config_alarm *rule = slot->alarm.rule;
         if (slot->record != RECORD_CHANGED || slot->event_seq > last_seq || (rule->class == CLASS_FIRE) != (lane == LANE_FIRE))
             continue;
-        struct alarm_save *save = &saves[count++];
-        save->device = core->config->devices[rule->device].spec.name;
-        save->alarm = rule->name;
-        save->size = (uint8_t)alarm_record_put(&slot->alarm, save->bytes);
+        struct record_save *save = &saves[count++];
+        save->owner = core->config->devices[rule->device].spec.name;
+        save->name = rule->name;
+        save->size = (uint16_t)alarm_record_put(&slot->alarm, save->bytes);
         slot->record = RECORD_SAVING;
         core->unsaved[lane]--;
     }
@@ -149,9 +149,9 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
         effect->store.last_seq = run.last_seq;
         effect->store.bytes = run.bytes;
         effect->store.size = run.size;
-        struct alarm_save *saves = core->saves + (lane == LANE_FIRE ? 0 : core->fire_alarms_count);
-        effect->store.alarms = saves;
-        effect->store.alarms_count = take_records(core, lane, run.last_seq, saves);
+        struct record_save *saves = core->saves + (lane == LANE_FIRE ? 0 : core->fire_alarms_count);
+        effect->store.records = saves;
+        effect->store.records_count = take_records(core, lane, run.last_seq, saves);
         if (lane == LANE_READING && !core->journal.lanes[lane].unstored_bytes)
             core->readings_due_us = NOW_NEVER;
     }

@@ -14,6 +14,10 @@ const char *condition_name(enum condition_kind condition) {
         return "equal";
     case CONDITION_COMMUNICATION:
         return "communication";
+    case CONDITION_COMPOSITE:
+        return "composite";
+    case CONDITION_ACTION:
+        return "action";
     }
     return "unknown";
 }

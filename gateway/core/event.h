@@ -6,14 +6,21 @@
 
 #include "base/text.h"
 #include "gateway/core/alarm.h"
+#include "gateway/core/command.h"
 #include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
 #include "sensors/poller.h"
 
 /* ---- what the store knows at start ---- */
 
-struct store_alarm { /* one record, by its durable key */
-    const char *device, *alarm;
+/* What must be as it was after a power cut, beside entries: one record each, written in the same commit as the event that changed it.
+ * Its key is durable: an alarm (device, alarm), a derived point's memory (device, ".point"), an action (".action", name), an accepted
+ * command (".command", slot), a problem (".problem", slot). Names never begin with a dot. */
+#define RECORD_NAME_SIZE (NAME_SIZE + 1)
+#define RECORD_SIZE 384
+
+struct store_record {
+    const char *owner, *name;
     const uint8_t *bytes;
     size_t size;
 };
@@ -22,8 +29,8 @@ struct store_image {
     uint64_t next_seq;                       /* above every seq this store ever gave out, as far as it knows */
     uint8_t uplink_numbers[UPLINKS_MAX];     /* configuration index -> durable number (bit in an entry's mask) */
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT]; /* by configuration index */
-    uint32_t alarms_count;
-    const struct store_alarm *alarms;
+    uint32_t records_count;
+    const struct store_record *records;
     struct series_directory series;
     bool configuration_changed; /* the hash differs from the last start's */
     bool quarantined;           /* a damaged file was put aside */
@@ -42,7 +49,6 @@ enum event_kind {
     EVENT_LINK_UP,
     EVENT_LINK_DOWN,
     EVENT_ACKED,
-    EVENT_RECEIVED,
     EVENT_CLOCK,
     EVENT_COMMAND,
     EVENT_STOP,
@@ -110,13 +116,7 @@ struct event {
             int code;
             int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
-        struct {
-            uint16_t uplink;
-            bool retained;
-            const char *topic;
-            const uint8_t *payload;
-            size_t size;
-        } received;
+        const struct command *command; /* from a broker or a local client, read by gateway/io/command_json */
     };
 };
 
@@ -132,6 +132,7 @@ enum effect_kind {
     EFFECT_CONNECT,    /* answered by LINK_UP or LINK_DOWN */
     EFFECT_DISCONNECT, /* answered by LINK_DOWN */
     EFFECT_SEND,       /* answered by exactly one ACKED for its slot */
+    EFFECT_REPLY,      /* to a local client; a broker's client gets its reply as a SEND */
     EFFECT_NOTIFY,     /* tell the service manager */
     EFFECT_STOPPED,    /* everything that could be saved is saved */
 };
@@ -153,8 +154,8 @@ struct effect {
             uint64_t first_seq, last_seq;
             const uint8_t *bytes; /* sealed entries */
             uint32_t size;
-            const struct alarm_save *alarms; /* alarm records that changed with them: one commit */
-            uint16_t alarms_count;
+            const struct record_save *records; /* those that changed with them: one commit */
+            uint16_t records_count;
         } store;
         struct {
             int64_t at_ms; /* entry_get_reading's reference time */
@@ -183,16 +184,20 @@ struct effect {
             bool retain;
         } send;
         struct {
+            uint32_t socket_id;
+            const char *payload; /* one line of JSON */
+        } reply;
+        struct {
             enum notify_kind kind;
             const char *status;
         } notify;
     };
 };
 
-struct alarm_save {
-    const char *device, *alarm;
-    uint8_t bytes[ALARM_RECORD_SIZE];
-    uint8_t size;
+struct record_save {
+    const char *owner, *name;
+    uint8_t bytes[RECORD_SIZE];
+    uint16_t size; /* 0: the record is removed */
 };
 
 struct effects {

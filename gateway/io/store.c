@@ -214,7 +214,7 @@ static void databases_close(struct store *store) {
 }
 
 /* What the start depends on; the large tables are looked through only in a small file or when damage was met before. */
-static const char *const spool_tables[] = {"run_fire", "run_event", "cursor", "alarm", "uplink", "gap", "meta", "series", NULL};
+static const char *const spool_tables[] = {"run_fire", "run_event", "cursor", "record", "uplink", "gap", "meta", "series", NULL};
 static const char *const history_tables[] = {"series", "tail", NULL};
 
 /* One attempt at everything; on failure *ret_path is the file to blame. */
@@ -351,8 +351,8 @@ void store_close(struct store *store) {
 }
 
 void store_submit(struct store *store, enum lane lane, uint64_t first_seq, uint64_t last_seq, const uint8_t *bytes, uint32_t size,
-                  const struct alarm_save *alarms, uint16_t alarms_count) {
-    queue_put_run(&store->queue, lane, first_seq, last_seq, bytes, size, alarms, alarms_count);
+                  const struct record_save *records, uint16_t records_count) {
+    queue_put_run(&store->queue, lane, first_seq, last_seq, bytes, size, records, records_count);
 }
 
 void store_history(struct store *store, int64_t at_ms, const uint8_t *bytes, uint32_t size) {

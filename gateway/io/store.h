@@ -52,7 +52,7 @@ void store_close(struct store *store);
 
 /* Each copies what it needs before it returns. At most one STORE per lane and one QUERY per uplink may be under way. */
 void store_submit(struct store *store, enum lane lane, uint64_t first_seq, uint64_t last_seq, const uint8_t *bytes, uint32_t size,
-                  const struct alarm_save *alarms, uint16_t alarms_count);
+                  const struct record_save *records, uint16_t records_count);
 void store_history(struct store *store, int64_t at_ms, const uint8_t *bytes, uint32_t size);
 void store_cursor(struct store *store, uint16_t uplink, enum lane lane, const struct cursor *cursor);
 void store_query(struct store *store, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq);

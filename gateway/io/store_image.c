@@ -37,7 +37,7 @@ enum err spool_create(struct database *database, struct database_failure *ret_fa
     }
     database_run(database, "CREATE TABLE cursor(uplink INTEGER, lane INTEGER, low INTEGER NOT NULL, ranges BLOB NOT NULL,"
                            " PRIMARY KEY(uplink, lane)) WITHOUT ROWID;"
-                           "CREATE TABLE alarm(device TEXT, alarm TEXT, body BLOB NOT NULL, PRIMARY KEY(device, alarm)) WITHOUT ROWID;"
+                           "CREATE TABLE record(owner TEXT, name TEXT, body BLOB NOT NULL, PRIMARY KEY(owner, name)) WITHOUT ROWID;"
                            "CREATE TABLE uplink(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
                            "CREATE TABLE gap(lane INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL);"
                            "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -228,21 +228,21 @@ static void meta_write(struct database *database, const struct config *config, u
     database_run(database, "INSERT INTO meta VALUES('starts', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1");
 }
 
-static void alarms_read(struct database *database, struct arena *arena, struct store_image *image) {
-    uint32_t count = (uint32_t)database_number(database, "SELECT count(*) FROM alarm");
-    struct store_alarm *alarms = arena_take(arena, count ? count : 1, sizeof(*alarms));
-    struct statement *read = database_prepare(database, "SELECT device, alarm, body FROM alarm");
+static void records_read(struct database *database, struct arena *arena, struct store_image *image) {
+    uint32_t count = (uint32_t)database_number(database, "SELECT count(*) FROM record");
+    struct store_record *records = arena_take(arena, count ? count : 1, sizeof(*records));
+    struct statement *read = database_prepare(database, "SELECT owner, name, body FROM record");
     for (uint32_t i = 0; i < count && statement_step(read); i++) {
-        struct store_alarm *alarm = &alarms[i];
-        const char *device = statement_text(read, 0), *name = statement_text(read, 1);
-        alarm->device = arena_text(arena, device, strlen(device));
-        alarm->alarm = arena_text(arena, name, strlen(name));
-        const uint8_t *body = statement_bytes(read, 2, &alarm->size);
-        alarm->bytes = (const uint8_t *)arena_text(arena, body ? (const char *)body : "", alarm->size);
-        image->alarms_count = i + 1;
+        struct store_record *record = &records[i];
+        const char *owner = statement_text(read, 0), *name = statement_text(read, 1);
+        record->owner = arena_text(arena, owner, strlen(owner));
+        record->name = arena_text(arena, name, strlen(name));
+        const uint8_t *body = statement_bytes(read, 2, &record->size);
+        record->bytes = (const uint8_t *)arena_text(arena, body ? (const char *)body : "", record->size);
+        image->records_count = i + 1;
     }
     statement_done(read);
-    image->alarms = alarms;
+    image->records = records;
 }
 
 static void gaps_read(struct spool *spool) {
@@ -256,8 +256,8 @@ static void gaps_read(struct spool *spool) {
 static void spool_prepare(struct spool *spool) {
     struct database *database = spool->database;
     spool->put_cursor = database_prepare(database, "INSERT OR REPLACE INTO cursor VALUES(?, ?, ?, ?)");
-    spool->put_alarm = database_prepare(database, "INSERT OR REPLACE INTO alarm VALUES(?, ?, ?)");
-    spool->remove_alarm = database_prepare(database, "DELETE FROM alarm WHERE device = ? AND alarm = ?");
+    spool->put_record = database_prepare(database, "INSERT OR REPLACE INTO record VALUES(?, ?, ?)");
+    spool->remove_record = database_prepare(database, "DELETE FROM record WHERE owner = ? AND name = ?");
     spool->put_next_seq = database_prepare(database, "INSERT INTO meta VALUES('next_seq', ?1)"
                                                      " ON CONFLICT(key) DO UPDATE SET value = max(value, ?1)");
     spool->put_gap = database_prepare(database, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?)");
@@ -274,10 +274,10 @@ static void spool_prepare(struct spool *spool) {
     }
 }
 
-/* The quota is for entries; names and alarm records, which are small and bounded by the configuration, come on top. */
+/* The quota is for entries; names and records, which are small and bounded by the configuration, come on top. */
 static int64_t pages_allowed(const struct config *config, const struct store_image *image) {
     int64_t entries = (int64_t)(config->store.spool_bytes_max / DATABASE_PAGE_SIZE);
-    int64_t records = (int64_t)image->alarms_count + config->alarms_count;
+    int64_t records = (int64_t)image->records_count + config->alarms_count + STORE_RECORDS_OTHERS;
     int64_t others = ((int64_t)image->series.count * 256 + records * 512) / DATABASE_PAGE_SIZE;
     return (entries > SPOOL_PAGES_MIN ? entries : SPOOL_PAGES_MIN) + others;
 }
@@ -316,7 +316,7 @@ enum err spool_load(struct database *database, struct database *history, const s
     *ret_failed = database;
     series_read(database, arena, &ret_image->series);
     ret_image->series.of_point = of_point;
-    alarms_read(database, arena, ret_image);
+    records_read(database, arena, ret_image);
     gaps_read(ret_spool);
     spool_prepare(ret_spool);
     ret_spool->pages_max = pages_allowed(config, ret_image);

@@ -40,7 +40,7 @@ enum err queue_init(struct store_queue *queue) {
 void queue_done(struct store_queue *queue) {
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
         free(queue->runs[lane].body.bytes);
-        free(queue->runs[lane].alarms);
+        free(queue->runs[lane].records);
     }
     for (unsigned i = 0; i < HISTORY_BATCHES_MAX; i++)
         free(queue->batches[i].body.bytes);
@@ -49,27 +49,27 @@ void queue_done(struct store_queue *queue) {
     pthread_mutex_destroy(&queue->mutex);
 }
 
-static bool run_set_alarms(struct run *run, const struct alarm_save *alarms, uint16_t alarms_count) {
-    if (alarms_count > run->alarms_capacity) {
-        struct alarm_row *larger = realloc(run->alarms, alarms_count * sizeof(*larger));
+static bool run_set_records(struct run *run, const struct record_save *records, uint16_t records_count) {
+    if (records_count > run->records_capacity) {
+        struct record_row *larger = realloc(run->records, records_count * sizeof(*larger));
         if (!larger)
             return false;
-        run->alarms = larger;
-        run->alarms_capacity = alarms_count;
+        run->records = larger;
+        run->records_capacity = records_count;
     }
-    run->alarms_count = alarms_count;
-    for (unsigned i = 0; i < alarms_count; i++) {
-        struct alarm_row *row = &run->alarms[i];
-        CHECK(alarms[i].size <= sizeof(row->bytes));
-        CHECK(text_copy(row->device, sizeof(row->device), alarms[i].device) && text_copy(row->alarm, sizeof(row->alarm), alarms[i].alarm));
-        memcpy(row->bytes, alarms[i].bytes, alarms[i].size);
-        row->size = alarms[i].size;
+    run->records_count = records_count;
+    for (unsigned i = 0; i < records_count; i++) {
+        struct record_row *row = &run->records[i];
+        CHECK(records[i].size <= sizeof(row->bytes));
+        CHECK(text_copy(row->owner, sizeof(row->owner), records[i].owner) && text_copy(row->name, sizeof(row->name), records[i].name));
+        memcpy(row->bytes, records[i].bytes, records[i].size);
+        row->size = records[i].size;
     }
     return true;
 }
 
 void queue_put_run(struct store_queue *queue, enum lane lane, uint64_t first_seq, uint64_t last_seq, const uint8_t *bytes, uint32_t size,
-                   const struct alarm_save *alarms, uint16_t alarms_count) {
+                   const struct record_save *records, uint16_t records_count) {
     struct run *run = &queue->runs[lane];
     CHECK(size == 0 || (first_seq > 0 && first_seq <= last_seq));
     pthread_mutex_lock(&queue->mutex);
@@ -77,7 +77,7 @@ void queue_put_run(struct store_queue *queue, enum lane lane, uint64_t first_seq
     run->lane = lane;
     run->first_seq = first_seq;
     run->last_seq = last_seq;
-    run->no_memory = !buffer_set(&run->body, bytes, size) || !run_set_alarms(run, alarms, alarms_count);
+    run->no_memory = !buffer_set(&run->body, bytes, size) || !run_set_records(run, records, records_count);
     queue->runs_state[lane] = SLOT_WAITING;
     pthread_cond_signal(&queue->writer);
     pthread_mutex_unlock(&queue->mutex);

@@ -20,9 +20,9 @@ struct buffer {
 /* Makes room and copies; false when there is no memory. */
 bool buffer_set(struct buffer *buffer, const uint8_t *bytes, size_t size);
 
-struct alarm_row { /* one alarm record, or with size 0 its removal */
-    char device[NAME_SIZE], alarm[NAME_SIZE];
-    uint8_t bytes[ALARM_RECORD_SIZE], size;
+struct record_row { /* one record, or with size 0 its removal */
+    char owner[RECORD_NAME_SIZE], name[RECORD_NAME_SIZE];
+    uint8_t bytes[RECORD_SIZE], size;
 };
 
 struct run { /* read by the writer without the lock while its slot is WORKING */
@@ -30,9 +30,9 @@ struct run { /* read by the writer without the lock while its slot is WORKING */
     uint64_t first_seq, last_seq;
     struct buffer body;
     bool no_memory;
-    uint16_t alarms_count;
-    struct alarm_row *alarms;
-    uint16_t alarms_capacity;
+    uint16_t records_count;
+    struct record_row *records;
+    uint16_t records_capacity;
 };
 
 struct history_batch {
@@ -70,7 +70,7 @@ void queue_done(struct store_queue *queue);
 
 /* The loop thread's side. */
 void queue_put_run(struct store_queue *queue, enum lane lane, uint64_t first_seq, uint64_t last_seq, const uint8_t *bytes, uint32_t size,
-                   const struct alarm_save *alarms, uint16_t alarms_count);
+                   const struct record_save *records, uint16_t records_count);
 void queue_put_history(struct store_queue *queue, int64_t at_ms, const uint8_t *bytes, uint32_t size);
 void queue_put_cursor(struct store_queue *queue, uint16_t uplink, enum lane lane, const struct cursor *cursor);
 void queue_put_query(struct store_queue *queue, const struct query *query);

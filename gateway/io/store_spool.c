@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 
-#define ROOM_PAGES 32     /* beside the run: tree pages, cursors, alarm records */
+#define ROOM_PAGES 32     /* beside the run: tree pages, cursors, records */
 #define EVICTIONS_MAX 256 /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
 #define DELETIONS_MAX 256 /* likewise for delivered runs */
 
@@ -68,12 +68,12 @@ static void cursors_write(struct spool *spool) {
         }
 }
 
-static void alarms_write(struct spool *spool, const struct run *run) {
-    for (unsigned i = 0; i < run->alarms_count; i++) {
-        const struct alarm_row *row = &run->alarms[i];
-        struct statement *statement = row->size ? spool->put_alarm : spool->remove_alarm;
-        statement_bind_text(statement, 1, row->device);
-        statement_bind_text(statement, 2, row->alarm);
+static void records_write(struct spool *spool, const struct run *run) {
+    for (unsigned i = 0; i < run->records_count; i++) {
+        const struct record_row *row = &run->records[i];
+        struct statement *statement = row->size ? spool->put_record : spool->remove_record;
+        statement_bind_text(statement, 1, row->owner);
+        statement_bind_text(statement, 2, row->name);
         if (row->size)
             statement_bind_bytes(statement, 3, row->bytes, row->size);
         statement_step(statement);
@@ -210,7 +210,7 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
             delivered_remove(spool, (enum lane)lane);
     }
     if (run) {
-        alarms_write(spool, run);
+        records_write(spool, run);
         run_write(spool, run, evicted);
     }
     struct spool_evicted sums[LANES_COUNT];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spool.db: runs of sealed entries lane by lane until every uplink they are for has them, the uplinks' cursors, open alarms,
+/* spool.db: runs of sealed entries lane by lane until every uplink they are for has them, the uplinks' cursors, records,
  * and the numbers behind names. store_image.c opens it and reads it at start, store_spool.c writes it (the writer thread's),
  * store_rows.c reads backlogs from it on a connection of its own (the query thread's). */
 #ifndef YANHUO_STORE_SPOOL_H
@@ -10,7 +10,8 @@
 
 #define SPOOL_VERSION 1        /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
 #define SPOOL_PAGES_MIN 256    /* 1 MiB: below that not even the tables and one run have room */
-#define SPOOL_PAGES_SPARE 1024 /* what SQLite itself allows beyond the quota, so that a cursor or alarm record always has room */
+#define SPOOL_PAGES_SPARE 1024 /* what SQLite itself allows beyond the quota, so that a cursor or record always has room */
+#define STORE_RECORDS_OTHERS 1024 /* actions, commands, problems and memories of derived points, beside alarms */
 #define SERIES_MAX (1 << 20)   /* what a chunk's id has room for */
 
 struct spool_evicted {
@@ -27,7 +28,7 @@ struct spool {
     struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[LANES_COUNT];
     unsigned evicted_told; /* the lane told last */
-    struct statement *put_cursor, *put_alarm, *remove_alarm, *put_next_seq, *put_gap, *remove_gap;
+    struct statement *put_cursor, *put_record, *remove_record, *put_next_seq, *put_gap, *remove_gap;
     struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
 };
 
@@ -42,7 +43,7 @@ NODISCARD enum err spool_load(struct database *database, struct database *histor
                               struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed,
                               struct database_failure *ret_failure);
 
-/* One commit: cursors that moved, the run with its alarm records (NULL: cursors only), and what became superfluous deleted. */
+/* One commit: cursors that moved, the run with its records (NULL: cursors only), and what became superfluous deleted. */
 NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure);
 /* What was evicted and not told yet, one lane a call; false when nothing. It is then forgotten with the next commit. */
 bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted);

@@ -36,7 +36,7 @@ static enum work next(struct box *box) { /* never waits: the time is always up *
 static void urgent_first(void **state) {
     (void)state;
     struct box *box = box_new();
-    struct alarm_save save = {.device = "smoke-1", .alarm = "smoke", .bytes = "abc", .size = 3};
+    struct record_save save = {.owner = "smoke-1", .name = "smoke", .bytes = "abc", .size = 3};
     queue_put_history(&box->queue, 5, (const uint8_t *)"h", 1);
     queue_put_run(&box->queue, LANE_READING, 1, 2, (const uint8_t *)"reading", 7, NULL, 0);
     queue_put_run(&box->queue, LANE_EVENT, 3, 3, (const uint8_t *)"event", 5, NULL, 0);
@@ -49,15 +49,15 @@ static void urgent_first(void **state) {
         assert_int_equal(box->run->body.size, strlen(bodies[lane]));
         assert_memory_equal(box->run->body.bytes, bodies[lane], strlen(bodies[lane]));
         if (lane == LANE_FIRE) {
-            assert_int_equal(box->run->alarms_count, 1);
-            assert_string_equal(box->run->alarms[0].device, "smoke-1");
-            assert_memory_equal(box->run->alarms[0].bytes, "abc", 3);
+            assert_int_equal(box->run->records_count, 1);
+            assert_string_equal(box->run->records[0].owner, "smoke-1");
+            assert_memory_equal(box->run->records[0].bytes, "abc", 3);
         }
         queue_run_done(&box->queue, (enum lane)lane);
     }
     queue_put_run(&box->queue, LANE_FIRE, 5, 5, (const uint8_t *)"again", 5, NULL, 0); /* overtakes the batch that waits */
     assert_int_equal(next(box), WORK_RUN);
-    assert_int_equal(box->run->alarms_count, 0);
+    assert_int_equal(box->run->records_count, 0);
     assert_int_equal(next(box), WORK_HISTORY);
     assert_true(box->batch.at_ms == 5 && box->batch.body.size == 1);
     assert_int_equal(next(box), WORK_TIME);

@@ -157,37 +157,37 @@ static void no_uplinks_nothing_kept(void **state) {
     fixture_done(&f);
 }
 
-static const struct store_alarm *alarm_find(const struct store_fixture *f, const char *alarm) {
-    for (uint32_t i = 0; i < f->image.alarms_count; i++)
-        if (strcmp(f->image.alarms[i].alarm, alarm) == 0)
-            return &f->image.alarms[i];
+static const struct store_record *alarm_find(const struct store_fixture *f, const char *alarm) {
+    for (uint32_t i = 0; i < f->image.records_count; i++)
+        if (strcmp(f->image.records[i].name, alarm) == 0)
+            return &f->image.records[i];
     return NULL;
 }
 
 static void alarms_are_kept(void **state) {
     (void)state;
     struct store_fixture f;
-    struct alarm_save saves[3] = {{.device = "smoke-1", .alarm = "smoke", .bytes = "abc", .size = 3},
-                                  {.device = "smoke-1", .alarm = "fault", .bytes = "de", .size = 2},
-                                  {.device = "meter-1", .alarm = "over", .bytes = "f", .size = 1}};
+    struct record_save saves[3] = {{.owner = "smoke-1", .name = "smoke", .bytes = "abc", .size = 3},
+                                  {.owner = "smoke-1", .name = "fault", .bytes = "de", .size = 2},
+                                  {.owner = "meter-1", .name = "over", .bytes = "f", .size = 1}};
     uint8_t bytes[256];
     fixture_init(&f);
     fixture_open(&f);
-    assert_int_equal(f.image.alarms_count, 0);
+    assert_int_equal(f.image.records_count, 0);
     size_t size = fixture_seal(LANE_FIRE, 1, 1, 1, 20, bytes, sizeof(bytes));
     store_submit(f.store, LANE_FIRE, 1, 1, bytes, (uint32_t)size, saves, 3);
     fixture_close(&f);
     fixture_open(&f);
-    assert_int_equal(f.image.alarms_count, 3);
+    assert_int_equal(f.image.records_count, 3);
     assert_memory_equal(alarm_find(&f, "smoke")->bytes, "abc", 3);
     assert_int_equal(alarm_find(&f, "over")->size, 1);
-    saves[0] = (struct alarm_save){.device = "smoke-1", .alarm = "smoke", .bytes = "xyzw", .size = 4};
+    saves[0] = (struct record_save){.owner = "smoke-1", .name = "smoke", .bytes = "xyzw", .size = 4};
     saves[1].size = 0; /* removed */
     size = fixture_seal(LANE_FIRE, 2, 2, 1, 20, bytes, sizeof(bytes));
     store_submit(f.store, LANE_FIRE, 2, 2, bytes, (uint32_t)size, saves, 2);
     fixture_close(&f);
     fixture_open(&f);
-    assert_int_equal(f.image.alarms_count, 2);
+    assert_int_equal(f.image.records_count, 2);
     assert_int_equal(alarm_find(&f, "smoke")->size, 4);
     assert_null(alarm_find(&f, "fault"));
     fixture_done(&f);

@@ -148,7 +148,6 @@ struct world *world_open(const char *plant, uint64_t seed) {
     world->points = arena_take(&world->arena, config->points_count + 1, sizeof(*world->points));
     world->signals = arena_take(&world->arena, config->alarms_count + 1u, sizeof(*world->signals));
     world->blind_polls = arena_take(&world->arena, config->points_count + 1u, sizeof(*world->blind_polls));
-    world->store.alarms = arena_take(&world->arena, config->alarms_count + 1u, sizeof(*world->store.alarms));
     world->store.commit_us = 8 * MS;
     for (unsigned i = 0; i < config->buses_count; i++)
         world->buses[i].plugged = true;
@@ -297,6 +296,9 @@ static void carry_out(struct world *world) {
         case EFFECT_DISCONNECT:
         case EFFECT_SEND:
             broker_effect(world, effect);
+            break;
+        case EFFECT_REPLY:
+            log_line(world, world->now_us, "reply %s", effect->reply.payload);
             break;
         case EFFECT_NOTIFY:
             log_line(world, world->now_us, "notify %s", effect->notify.kind == NOTIFY_READY ? "ready" : "other");

@@ -120,6 +120,9 @@ static bool over(const struct config_alarm *rule, double number, double margin) 
         return number == rule->limit;
     case CONDITION_COMMUNICATION:
         return number != 0;
+    case CONDITION_COMPOSITE:
+    case CONDITION_ACTION:
+        break; /* no plant of the oracle has one */
     }
     return false;
 }

@@ -74,8 +74,8 @@ struct run { /* on its way to the store */
     uint64_t last_seq;
     uint8_t *bytes;
     uint32_t size;
-    struct alarm_save *alarms;
-    uint16_t alarms_count;
+    struct record_save *records;
+    uint16_t records_count;
 };
 
 struct stored_entry {
@@ -90,6 +90,12 @@ struct stored_lane {
     uint32_t count, room, first; /* nothing below `first` is left */
 };
 
+struct saved_record {
+    char owner[RECORD_NAME_SIZE], name[RECORD_NAME_SIZE];
+    uint8_t bytes[RECORD_SIZE];
+    uint16_t size;
+};
+
 struct model_store {
     int64_t commit_us, stalled_until_us, free_us;
     bool failing;
@@ -99,7 +105,8 @@ struct model_store {
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];         /* durable */
     struct cursor cursors_written[UPLINKS_MAX][LANES_COUNT]; /* by the engine, not durable yet */
     bool cursors_coming;
-    struct alarm_save *alarms; /* by alarm index; size 0: none */
+    struct saved_record *records; /* each key once; size 0: removed */
+    uint32_t records_count, records_room;
     uint8_t *rows[UPLINKS_MAX];
     bool asked[UPLINKS_MAX];
 };

@@ -2,6 +2,7 @@
 /* The model of the store: one writer, which takes its time for each run and may stall or fail; what is committed survives a
  * crash, what is on its way may or may not. Entries that every uplink has acknowledged are deleted, and when what is left
  * is over the quota the oldest readings go first, then events, fire last: one lane in one answer. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +55,12 @@ void store_image(struct world *world, struct arena *arena, struct store_image *r
     }
     for (unsigned u = 0; u < config->uplinks_count; u++)
         ret_image->uplink_numbers[u] = (uint8_t)(config->uplinks_count - 1 - u); /* not the index, so that a mix-up shows */
-    struct store_alarm *alarms = arena_take(arena, config->alarms_count + 1u, sizeof(*alarms));
-    for (unsigned i = 0; i < config->alarms_count; i++)
-        if (store->alarms[i].size)
-            alarms[ret_image->alarms_count++] = (struct store_alarm){
-                .device = store->alarms[i].device, .alarm = store->alarms[i].alarm, .bytes = store->alarms[i].bytes, .size = store->alarms[i].size};
-    ret_image->alarms = alarms;
+    struct store_record *records = arena_take(arena, store->records_count + 1u, sizeof(*records));
+    for (uint32_t i = 0; i < store->records_count; i++)
+        if (store->records[i].size)
+            records[ret_image->records_count++] = (struct store_record){
+                .owner = store->records[i].owner, .name = store->records[i].name, .bytes = store->records[i].bytes, .size = store->records[i].size};
+    ret_image->records = records;
 }
 
 /* ---- the writer ---- */
@@ -74,12 +75,12 @@ static void begin_run(struct world *world, const struct effect *effect) {
                         .last_seq = effect->store.last_seq,
                         .bytes = malloc(effect->store.size),
                         .size = effect->store.size,
-                        .alarms = malloc((effect->store.alarms_count + 1u) * sizeof(*run->alarms)),
-                        .alarms_count = effect->store.alarms_count};
-    CHECK(run->bytes && run->alarms);
+                        .records = malloc((effect->store.records_count + 1u) * sizeof(*run->records)),
+                        .records_count = effect->store.records_count};
+    CHECK(run->bytes && run->records);
     memcpy(run->bytes, effect->store.bytes, run->size);
-    if (run->alarms_count)
-        memcpy(run->alarms, effect->store.alarms, run->alarms_count * sizeof(*run->alarms));
+    if (run->records_count)
+        memcpy(run->records, effect->store.records, run->records_count * sizeof(*run->records));
     int64_t begin_us = store->free_us > world->now_us ? store->free_us : world->now_us;
     begin_us = store->stalled_until_us > begin_us ? store->stalled_until_us : begin_us;
     store->free_us = begin_us + store->commit_us;
@@ -88,17 +89,26 @@ static void begin_run(struct world *world, const struct effect *effect) {
 
 static void free_run(struct run *run) {
     free(run->bytes);
-    free(run->alarms);
+    free(run->records);
     *run = (struct run){.under_way = false};
 }
 
-static void save_alarms(struct world *world, const struct run *run) {
-    for (unsigned i = 0; i < run->alarms_count; i++)
-        for (unsigned a = 0; a < world->config->alarms_count; a++) {
-            const struct config_alarm *rule = &world->config->alarms[a];
-            if (strcmp(rule->name, run->alarms[i].alarm) == 0 && strcmp(world->config->devices[rule->device].spec.name, run->alarms[i].device) == 0)
-                world->store.alarms[a] = run->alarms[i];
+static void save_records(struct world *world, const struct run *run) {
+    struct model_store *store = &world->store;
+    for (unsigned i = 0; i < run->records_count; i++) {
+        const struct record_save *save = &run->records[i];
+        uint32_t at = 0;
+        while (at < store->records_count && (strcmp(store->records[at].owner, save->owner) != 0 || strcmp(store->records[at].name, save->name) != 0))
+            at++;
+        if (at == store->records_count) {
+            store->records = world_grow(store->records, at, &store->records_room, sizeof(*store->records));
+            store->records_count++;
+            snprintf(store->records[at].owner, sizeof(store->records[at].owner), "%s", save->owner);
+            snprintf(store->records[at].name, sizeof(store->records[at].name), "%s", save->name);
         }
+        memcpy(store->records[at].bytes, save->bytes, save->size);
+        store->records[at].size = save->size;
+    }
 }
 
 static void write_cursors(struct world *world) {
@@ -167,7 +177,7 @@ static void make_durable(struct world *world, struct run *run) {
         memcpy(stored->bytes, run->bytes + at, size);
         ledger_durable(world, entry.seq);
     }
-    save_alarms(world, run);
+    save_records(world, run);
     write_cursors(world);
 }
 
@@ -294,6 +304,7 @@ void store_crash(struct world *world, bool keep_runs) {
 }
 
 void store_free(struct world *world) {
+    free(world->store.records);
     struct model_store *store = &world->store;
     for (unsigned l = 0; l < LANES_COUNT; l++) {
         free_run(&store->runs[l]);

@@ -150,7 +150,7 @@ static void test_records_find_their_alarms(void **state) {
     (void)state;
     struct alarm alarm;
     static uint8_t bytes[SITE_ALARMS][ALARM_RECORD_SIZE];
-    struct store_alarm stored[SITE_ALARMS + 1];
+    struct store_record stored[SITE_ALARMS + 1];
     struct world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     site_init(&world->site);
@@ -160,12 +160,12 @@ static void test_records_find_their_alarms(void **state) {
         const struct config_alarm *rule = &world->site.alarms[k];
         alarm_init(&alarm, rule);
         alarm.at_ms = 1000 + k;
-        stored[i] = (struct store_alarm){.device = world->site.devices[rule->device].spec.name, .alarm = rule->name, .bytes = bytes[i]};
+        stored[i] = (struct store_record){.owner = world->site.devices[rule->device].spec.name, .name = rule->name, .bytes = bytes[i]};
         stored[i].size = alarm_record_put(&alarm, bytes[i]);
     }
-    stored[SITE_ALARMS] = (struct store_alarm){.device = "device-0", .alarm = "removed", .bytes = bytes[0], .size = 1};
-    world->site.image.alarms = stored;
-    world->site.image.alarms_count = SITE_ALARMS + 1;
+    stored[SITE_ALARMS] = (struct store_record){.owner = "device-0", .name = "removed", .bytes = bytes[0], .size = 1};
+    world->site.image.records = stored;
+    world->site.image.records_count = SITE_ALARMS + 1;
     arena_init(&world->arena);
     trace_init(&world->trace);
     core_init(&world->core, &world->site.config, &world->site.directory, &world->arena, &world->trace, &world->counters);
@@ -287,7 +287,7 @@ static void test_judged_by_evidence(void **state) {
 static void test_restored_is_judged_without_a_word(void **state) {
     (void)state;
     static uint8_t bytes[2][ALARM_RECORD_SIZE];
-    struct store_alarm stored[2];
+    struct store_record stored[2];
     struct world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     site_init(&world->site);
@@ -297,12 +297,12 @@ static void test_restored_is_judged_without_a_word(void **state) {
         alarm_init(&alarm, &world->site.alarms[i]);
         alarm.state = states[i];
         alarm.occurrence_start = alarm.occurrence_seq = 1;
-        stored[i] = (struct store_alarm){
-            .device = world->site.devices[world->site.alarms[i].device].spec.name, .alarm = world->site.alarms[i].name, .bytes = bytes[i]};
+        stored[i] = (struct store_record){
+            .owner = world->site.devices[world->site.alarms[i].device].spec.name, .name = world->site.alarms[i].name, .bytes = bytes[i]};
         stored[i].size = alarm_record_put(&alarm, bytes[i]);
     }
-    world->site.image.alarms = stored;
-    world->site.image.alarms_count = 2;
+    world->site.image.records = stored;
+    world->site.image.records_count = 2;
     arena_init(&world->arena);
     trace_init(&world->trace);
     core_init(&world->core, &world->site.config, &world->site.directory, &world->arena, &world->trace, &world->counters);
