@@ -8,9 +8,14 @@
 #include "base/heap.h"
 #include "base/trace.h"
 #include "gateway/core/action.h"
+#include "gateway/core/condition.h"
+#include "gateway/core/derive.h"
 #include "gateway/core/event.h"
 #include "gateway/core/journal.h"
+#include "gateway/core/problem.h"
 #include "gateway/core/publish.h"
+#include "gateway/core/records.h"
+#include "gateway/core/walk.h"
 
 #define CORE_STORE_RETRY_US 1000000 /* after a failed commit */
 #define CORE_GAP_EVERY_US 10000000      /* a loss that goes on is told after this, then twice as late each time, */
@@ -19,17 +24,46 @@
 
 struct core_alarm {
     struct alarm alarm;
-    uint64_t event_seq; /* of its newest event: its record is saved with that run, not before */
-    enum { RECORD_SAVED, RECORD_CHANGED, RECORD_SAVING } record;
+    struct condition condition; /* of a composite */
+    uint64_t event_seq; /* of its newest event */
     bool changed; /* in core.changed */
     bool active;  /* counted in alarms_active */
     bool judged;  /* by evidence since start; before that "normal" is only what nobody has contradicted, and is not told */
+    bool test;    /* came during a walk test: told as a test, retained state and records untouched */
 };
 
 struct core_device {
     enum device_state state;
     uint16_t communication; /* its communication alarm, or CONFIG_NONE */
     uint16_t blind_points;  /* fire points that gave no good value DEVICE_MISSES_MAX times in a row */
+};
+
+/* Ids of accepted commands, remembered until they have expired: none is carried out twice, over a restart either. */
+struct core_commands {
+    struct {
+        uint64_t hash;
+        int64_t expires_ms; /* 0: free */
+    } kept[COMMANDS_KEPT];
+};
+
+#define MANUAL_WRITES_MAX 8 /* by command, under way at one time */
+struct core_manual {
+    bool used, handed;
+    uint32_t write_id;
+    uint16_t device, point;
+    double value;
+    char by[NAME_SIZE];
+};
+
+struct core_derived {
+    struct derived *items; /* as configured: inputs before results */
+    struct reading *newest; /* by global point; NULL when nothing is derived */
+    uint8_t *polled;        /* by global point: it was polled since start */
+    uint32_t *point_first;  /* by global point: what is computed from it is point_items[first[p]] .. [first[p + 1] - 1] */
+    uint16_t *point_items;
+    char (*record_names)[RECORD_NAME_SIZE]; /* of what is durable: ".POINT" */
+    uint64_t dirty[(DERIVED_MAX + 63) / 64];
+    int64_t save_at_us;
 };
 
 struct core {
@@ -41,15 +75,22 @@ struct core {
     struct core_alarm *alarms; /* as configured */
     struct heap alarm_deadlines;
     uint16_t *alarms_by_name;     /* indices in the order of device and alarm name: to find stored records */
-    uint32_t *point_alarms_first; /* by global point: its alarms are point_alarms[first[p]] .. [first[p + 1] - 1] */
+    uint32_t *point_alarms_first; /* by global point: its alarms, composites too, are point_alarms[first[p]] .. [first[p + 1] - 1] */
     uint16_t *point_alarms;
+    bool suppressions; /* some alarm is suppressed by another */
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
     uint16_t changed_count;
-    uint32_t unsaved[LANES_COUNT]; /* alarm records that wait for a run of their lane */
-    struct record_save *saves;      /* records of the runs under way: fire alarms first, then the others */
-    uint16_t fire_alarms_count;
+    char numbers[PROBLEMS_MAX > COMMANDS_KEPT ? PROBLEMS_MAX : COMMANDS_KEPT][8]; /* names of numbered records */
+    struct records records; /* core_records.c says what stands where */
+    struct core_commands commands;
+    struct core_manual manual[MANUAL_WRITES_MAX];
+    struct walk walk;
+    struct problems problems;
+    struct core_derived derived;
 
     struct action *actions;
+    bool *point_written; /* by global point: some action writes it */
+    uint16_t *action_alarms; /* by action: its alarm for when it cannot be carried out, or CONFIG_NONE */
     uint32_t write_id_next;
 
     struct core_device *devices;
@@ -65,6 +106,7 @@ struct core {
         uint64_t from_seq, to_seq, count;
     } evicted[LANES_COUNT];
     uint16_t uplinks_mask; /* durable numbers of all uplinks: whom events are for */
+    const char *by; /* whose command is being carried out, or NULL: nobody's */
     bool clock_known, stopping;
     struct now clock; /* at the last event: to notice a jump */
 
@@ -88,9 +130,8 @@ uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lan
 
 /* A person's wish, read and complete: carried out and told as an event, or refused with a reason. */
 void core_on_command(struct core *core, const struct now *now, const struct command *command, struct command_outcome *ret_outcome);
-/* By a person, through whatever channel: alarm index, true when it changed something. */
-bool core_acknowledge(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);
-bool core_reset(struct core *core, const struct now *now, uint16_t alarm, const char **ret_why);
+/* The far end has acknowledged this event: a walk test counts the way of its alarms. */
+void core_on_delivered(struct core *core, const struct now *now, uint64_t seq);
 
 /* Writes and releases; after that what may wait: the store, the history. */
 void core_pump_writes(struct core *core, const struct now *now, struct effects *effects);

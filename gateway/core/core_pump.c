@@ -2,27 +2,12 @@
 /* The core's wishes: what stands in the state becomes effects, as far as this step has room. */
 #include "base/check.h"
 #include "base/text.h"
-#include "gateway/core/core.h"
+#include "gateway/core/core_parts.h"
 
 /* ---- writes and releases ---- */
 
 void core_pump_writes(struct core *core, const struct now *now, struct effects *effects) {
-    for (unsigned i = 0; i < core->config->actions_count; i++) {
-        struct action *action = &core->actions[i];
-        if (action->state != ACTION_DUE)
-            continue;
-        struct effect *effect = effects_add(effects, EFFECT_WRITE);
-        if (!effect)
-            return;
-        uint32_t id = core->write_id_next++;
-        effect->write.bus = core->config->devices[action->rule->device].bus;
-        effect->write.command =
-            (struct write_command){.id = id, .device = action->rule->device, .point = action->rule->point, .value = action->rule->value};
-        action_on_handed(action, id);
-        trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s writes %s/%s attempt=%u", action->rule->name,
-                  core->config->devices[action->rule->device].spec.name, config_point(core->config, action->rule->device, action->rule->point)->name,
-                  action->attempts);
-    }
+    core_pump_actions(core, now, effects);
     if (core->release_bus == CONFIG_NONE)
         return;
     struct effect *effect = effects_add(effects, EFFECT_RELEASE);
@@ -78,37 +63,13 @@ static void tell_gaps(struct core *core, const struct now *now) {
     }
 }
 
-/* Records of the alarms whose newest event lies in this run: they are saved with it, in one commit. */
-static uint16_t take_records(struct core *core, enum lane lane, uint64_t last_seq, struct record_save *saves) {
-    uint16_t count = 0;
-    for (uint16_t i = 0; core->unsaved[lane] && i < core->config->alarms_count; i++) {
-        struct core_alarm *slot = &core->alarms[i];
-        const struct config_alarm *rule = slot->alarm.rule;
-        if (slot->record != RECORD_CHANGED || slot->event_seq > last_seq || (rule->class == CLASS_FIRE) != (lane == LANE_FIRE))
-            continue;
-        struct record_save *save = &saves[count++];
-        save->owner = core->config->devices[rule->device].spec.name;
-        save->name = rule->name;
-        save->size = (uint16_t)alarm_record_put(&slot->alarm, save->bytes);
-        slot->record = RECORD_SAVING;
-        core->unsaved[lane]--;
-    }
-    return count;
-}
-
 void core_on_stored(struct core *core, const struct event *event) {
     enum lane lane = event->stored.lane;
     bool ok = event->stored.err == ERR_OK;
     journal_stored(&core->journal, lane, event->stored.last_seq, ok);
     core->store_retry_us[lane] = ok ? 0 : event->now.mono_us + CORE_STORE_RETRY_US;
     core->counters->store_failures += !ok;
-    for (uint16_t i = 0; lane != LANE_READING && i < core->config->alarms_count; i++) {
-        struct core_alarm *slot = &core->alarms[i];
-        if (slot->record != RECORD_SAVING || (slot->alarm.rule->class == CLASS_FIRE) != (lane == LANE_FIRE))
-            continue;
-        slot->record = ok ? RECORD_SAVED : RECORD_CHANGED;
-        core->unsaved[lane] += !ok;
-    }
+    records_stored(&core->records, lane, ok);
     if (event->stored.evicted_count) {
         enum lane evicted_lane = event->stored.evicted_lane;
         if (!core->evicted[evicted_lane].count)
@@ -149,9 +110,8 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
         effect->store.last_seq = run.last_seq;
         effect->store.bytes = run.bytes;
         effect->store.size = run.size;
-        struct record_save *saves = core->saves + (lane == LANE_FIRE ? 0 : core->fire_alarms_count);
-        effect->store.records = saves;
-        effect->store.records_count = take_records(core, lane, run.last_seq, saves);
+        effect->store.records = core->records.saves[lane];
+        effect->store.records_count = records_take(&core->records, lane, run.last_seq, core_record_put, core);
         if (lane == LANE_READING && !core->journal.lanes[lane].unstored_bytes)
             core->readings_due_us = NOW_NEVER;
     }
@@ -166,10 +126,9 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
 
 int64_t core_next_wake(const struct core *core) {
     int64_t wake = heap_first_us(&core->alarm_deadlines);
-    for (unsigned i = 0; i < core->config->actions_count; i++) {
-        int64_t action_us = core->actions[i].state == ACTION_DUE ? 0 : action_next_wake(&core->actions[i]);
-        wake = action_us < wake ? action_us : wake;
-    }
+    int64_t others_us[] = {core_actions_next_wake(core), walk_next_wake(&core->walk), core->derived.save_at_us};
+    for (unsigned i = 0; i < ARRAY_COUNT(others_us); i++)
+        wake = others_us[i] < wake ? others_us[i] : wake;
     int64_t publish_us = publisher_next_wake(&core->publisher);
     wake = publish_us < wake ? publish_us : wake;
     if (gap_pending(core) && core->gap_due_us < wake)
@@ -192,13 +151,10 @@ bool core_settled(const struct core *core) {
 void core_check(const struct core *core) {
     journal_check(&core->journal);
     heap_check(&core->alarm_deadlines);
-    uint32_t unsaved[LANES_COUNT] = {0};
+    records_check(&core->records);
     for (uint16_t i = 0; i < core->config->alarms_count; i++) {
         const struct core_alarm *slot = &core->alarms[i];
         alarm_check(&slot->alarm);
-        CHECK(heap_at_us(&core->alarm_deadlines, i) == alarm_next_wake(&slot->alarm));
-        unsaved[slot->alarm.rule->class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT] += slot->record == RECORD_CHANGED;
+        CHECK(heap_at_us(&core->alarm_deadlines, i) <= alarm_next_wake(&slot->alarm));
     }
-    for (unsigned i = 0; i < LANES_COUNT; i++)
-        CHECK(unsaved[i] == core->unsaved[i]);
 }

@@ -67,19 +67,26 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
     ret_event->occurrence_start = alarm->occurrence_start;
     ret_event->occurrence_seq = alarm->occurrence_seq;
     ret_event->class = (uint8_t)rule->class;
-    ret_event->priority = (uint8_t)rule->priority;
+    ret_event->priority = (uint8_t)alarm_priority(alarm);
     ret_event->state = (uint8_t)alarm->state;
     ret_event->cause = (uint8_t)cause;
     COPY(ret_event->condition, condition_name(rule->condition));
     ret_event->value = alarm->value;
     if (rule->point != CONFIG_NONE)
         COPY(ret_event->unit, config_point(config, rule->device, rule->point)->unit);
-    ret_event->has_limit = rule->condition != CONDITION_COMMUNICATION;
+    ret_event->has_limit = rule->condition <= CONDITION_EQUAL;
     ret_event->limit = rule->limit;
     ret_event->since_ms = alarm->since_ms;
     COPY(ret_event->location, device->location);
     COPY(ret_event->zh, rule->zh);
     COPY(ret_event->en, rule->en);
+    COPY(ret_event->remedy_zh, rule->remedy_zh ? rule->remedy_zh : "");
+    COPY(ret_event->remedy_en, rule->remedy_en ? rule->remedy_en : "");
+    if (alarm->state == ALARM_SHELVED || alarm->state == ALARM_OUT_OF_SERVICE) {
+        COPY(ret_event->by, alarm->aside.by);
+        COPY(ret_event->reason, alarm->aside.reason);
+        ret_event->until_ms = alarm->aside.until_ms;
+    }
     if (device->place == CONFIG_NONE)
         return;
     const struct config_place *place = &config->places[device->place];
@@ -89,22 +96,28 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
     COPY(ret_event->phone, place->phone);
 }
 
-void describe_action(const struct config *config, const struct config_action *rule, const struct written *written, uint32_t attempt,
+void describe_written(const struct config *config, const struct written *written, char ret_why[EVENT_TEXT_SIZE]) {
+    const char *device = config->devices[written->device].spec.name;
+    ret_why[0] = '\0';
+    if (written->ok)
+        return;
+    snprintf(ret_why, EVENT_TEXT_SIZE, written->exception ? "%s refuses: %s" : "%s: %s", device,
+             written->exception ? frame_exception_name(written->exception) : bus_status_name(written->status));
+}
+
+void describe_action(const struct config *config, const struct config_action *rule, bool ok, const char *why, uint32_t attempt,
                      struct action_event *ret_event) {
-    const struct config_alarm *alarm = &config->alarms[rule->alarm];
     memset(ret_event, 0, sizeof(*ret_event));
     COPY(ret_event->action, rule->name);
     COPY(ret_event->device, config->devices[rule->device].spec.name);
     COPY(ret_event->point, config_point(config, rule->device, rule->point)->name);
-    COPY(ret_event->alarm_device, config->devices[alarm->device].spec.name);
-    COPY(ret_event->alarm, alarm->name);
+    if (rule->alarm != CONFIG_NONE) {
+        const struct config_alarm *alarm = &config->alarms[rule->alarm];
+        COPY(ret_event->alarm_device, config->devices[alarm->device].spec.name);
+        COPY(ret_event->alarm, alarm->name);
+    }
     ret_event->value = rule->value;
-    ret_event->ok = written->ok;
+    ret_event->ok = ok;
     ret_event->attempt = attempt > UINT8_MAX ? UINT8_MAX : (uint8_t)attempt;
-    if (written->ok)
-        return;
-    if (written->exception)
-        snprintf(ret_event->why, sizeof(ret_event->why), "%s refuses: %s", ret_event->device, frame_exception_name(written->exception));
-    else
-        snprintf(ret_event->why, sizeof(ret_event->why), "%s: %s", ret_event->device, bus_status_name(written->status));
+    COPY(ret_event->why, why);
 }

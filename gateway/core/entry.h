@@ -25,6 +25,12 @@ enum entry_kind { /* stored: never renumbered */
     ENTRY_GAP = 5,    /* entries dropped before delivery, counted */
     ENTRY_CLOCK = 6,  /* the wall clock became trusted, or jumped */
     ENTRY_SYSTEM = 7, /* started, stopped, configuration changed */
+    ENTRY_COMMAND = 8,     /* a person's command that was accepted */
+    ENTRY_PROBLEM = 9,     /* opened, assigned, rectified, closed */
+    ENTRY_MAINTENANCE = 10, /* a record of work done; body as COMMAND */
+    ENTRY_WALK_TEST = 11,  /* begun, or its result */
+    ENTRY_CHATTER = 12,    /* an alarm that comes and goes: begun, ended */
+    ENTRY_FLOOD = 13,      /* more alarms than a person can take in: begun, ended */
 };
 
 const char *lane_name(enum lane lane);
@@ -93,6 +99,9 @@ struct alarm_event { /* ENTRY_ALARM, ENTRY_ROSTER */
     char place[NAME_SIZE], place_name[EVENT_TEXT_SIZE], address[EVENT_TEXT_SIZE], phone[NAME_SIZE], location[EVENT_TEXT_SIZE];
     char zh[EVENT_TEXT_SIZE], en[EVENT_TEXT_SIZE];
     bool test;
+    char by[NAME_SIZE], reason[EVENT_TEXT_SIZE]; /* who did it or put it aside, and why; "" when nobody did */
+    int64_t until_ms;                            /* the end of a shelf or out of service; 0: none */
+    char remedy_zh[EVENT_TEXT_SIZE], remedy_en[EVENT_TEXT_SIZE];
 };
 void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event);
 bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event);
@@ -102,7 +111,9 @@ struct action_event { /* ENTRY_ACTION */
     double value;
     bool ok;
     uint8_t attempt;
-    char why[EVENT_TEXT_SIZE]; /* "" when ok */
+    char why[EVENT_TEXT_SIZE]; /* "" when done; "released" when a reset ended it */
+    bool test;                 /* of a walk test */
+    char by[NAME_SIZE];        /* a write by command: whose; action and alarm are "" then */
 };
 void entry_put_action(struct bytes_writer *body, const struct action_event *event);
 bool entry_get_action(const struct entry *entry, struct action_event *ret_event);
@@ -122,5 +133,46 @@ struct system_event { /* ENTRY_CLOCK, ENTRY_SYSTEM */
 };
 void entry_put_system(struct bytes_writer *body, const struct system_event *event);
 bool entry_get_system(const struct entry *entry, struct system_event *ret_event);
+
+struct command;
+void entry_put_command(struct bytes_writer *body, const struct command *command);
+bool entry_get_command(const struct entry *entry, struct command *ret_command); /* channel apart, which stands in peer */
+
+struct problem_event { /* ENTRY_PROBLEM */
+    uint64_t start, seq; /* its id */
+    uint8_t state;       /* enum problem_state */
+    int64_t opened_ms;
+    uint32_t occurrences;
+    char device[NAME_SIZE], alarm[NAME_SIZE], to[NAME_SIZE], by[NAME_SIZE], what[EVENT_TEXT_SIZE];
+};
+void entry_put_problem(struct bytes_writer *body, const struct problem_event *event);
+bool entry_get_problem(const struct entry *entry, struct problem_event *ret_event);
+
+#define WALK_PART_MAX 48       /* detectors of one event: 48 x 140 bytes of names and figures stay below ENTRY_SIZE */
+#define WALK_EVENT_SIZE 8192
+struct walk_item {
+    char device[NAME_SIZE], alarm[NAME_SIZE];
+    int64_t at_ms;      /* 0: not seen */
+    int32_t latency_ms; /* -1: not acknowledged */
+};
+struct walk_event { /* ENTRY_WALK_TEST */
+    bool ended, inhibit;
+    uint16_t part, detectors, seen, items_count;
+    int64_t began_ms;
+    char by[NAME_SIZE], id[NAME_SIZE], place[NAME_SIZE], device[NAME_SIZE];
+    struct walk_item items[WALK_PART_MAX];
+};
+void entry_put_walk(struct bytes_writer *body, const struct walk_event *event);
+bool entry_get_walk(const struct entry *entry, struct walk_event *ret_event);
+
+struct burst_event { /* ENTRY_CHATTER, ENTRY_FLOOD */
+    bool ended;
+    char device[NAME_SIZE], alarm[NAME_SIZE]; /* "" for a flood */
+    uint8_t state;                            /* of the alarm now, enum alarm_state */
+    uint64_t number, count;                   /* of the flood; activations */
+    int64_t first_ms, last_ms;
+};
+void entry_put_burst(struct bytes_writer *body, const struct burst_event *event);
+bool entry_get_burst(const struct entry *entry, struct burst_event *ret_event);
 
 #endif

@@ -44,6 +44,11 @@ void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event)
     bytes_put_text(body, event->zh);
     bytes_put_text(body, event->en);
     bytes_put_u8(body, event->test);
+    bytes_put_text(body, event->by);
+    bytes_put_text(body, event->reason);
+    bytes_put_zigzag(body, event->until_ms);
+    bytes_put_text(body, event->remedy_zh);
+    bytes_put_text(body, event->remedy_en);
 }
 
 bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event) {
@@ -72,6 +77,13 @@ bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event) {
     GET_TEXT(&reader, ret_event->zh);
     GET_TEXT(&reader, ret_event->en);
     ret_event->test = bytes_get_u8(&reader);
+    if (reader.position < entry->body_size) { /* an entry of an earlier version ends here */
+        GET_TEXT(&reader, ret_event->by);
+        GET_TEXT(&reader, ret_event->reason);
+        ret_event->until_ms = bytes_get_zigzag(&reader);
+        GET_TEXT(&reader, ret_event->remedy_zh);
+        GET_TEXT(&reader, ret_event->remedy_en);
+    }
     return !reader.failed && ret_event->class <= CLASS_MAINTENANCE; /* a class past the last has no word */
 }
 
@@ -85,6 +97,8 @@ void entry_put_action(struct bytes_writer *body, const struct action_event *even
     bytes_put_u8(body, event->ok);
     bytes_put_u8(body, event->attempt);
     bytes_put_text(body, event->why);
+    bytes_put_u8(body, event->test);
+    bytes_put_text(body, event->by);
 }
 
 bool entry_get_action(const struct entry *entry, struct action_event *ret_event) {
@@ -100,6 +114,10 @@ bool entry_get_action(const struct entry *entry, struct action_event *ret_event)
     ret_event->ok = bytes_get_u8(&reader);
     ret_event->attempt = bytes_get_u8(&reader);
     GET_TEXT(&reader, ret_event->why);
+    if (reader.position < entry->body_size) {
+        ret_event->test = bytes_get_u8(&reader);
+        GET_TEXT(&reader, ret_event->by);
+    }
     return !reader.failed;
 }
 

@@ -48,7 +48,7 @@ static void happen(struct alarm *alarm, struct fuzz_input *input, struct now *no
     case 0:
     case 1: {
         struct value value = {.kind = VALUE_NUMBER, .number = fuzz_number(input)};
-        changed = communication ? alarm_on_communication(alarm, now, what & 8, &cause) : alarm_on_value(alarm, now, &value, &cause);
+        changed = communication ? alarm_on_truth(alarm, now, what & 8, &cause) : alarm_on_value(alarm, now, &value, &cause);
         break;
     }
     case 2:

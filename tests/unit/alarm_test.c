@@ -325,12 +325,12 @@ static void test_communication(void **state) {
     enum alarm_cause cause;
     alarm_init(&alarm, &rule);
     struct now now = rig_at(0);
-    assert_false(alarm_on_communication(&alarm, &now, true, &cause));
+    assert_false(alarm_on_truth(&alarm, &now, true, &cause));
     now = rig_at(1500);
-    assert_false(alarm_on_communication(&alarm, &now, true, &cause));
+    assert_false(alarm_on_truth(&alarm, &now, true, &cause));
     assert_int_equal(rig_tick(&alarm, 2000), CAUSE_CONDITION);
     now = rig_at(2500);
-    assert_true(alarm_on_communication(&alarm, &now, false, &cause));
+    assert_true(alarm_on_truth(&alarm, &now, false, &cause));
     assert_int_equal(cause, CAUSE_RETURN);
     assert_int_equal(alarm.state, ALARM_RETURNED);
     alarm_check(&alarm);

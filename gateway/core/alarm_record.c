@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of an alarm survives a restart: state, acknowledged, history, since, at, occurrence, value, then what came later: abnormal, owed,
+ * raised, and who put it aside, why, until when. A field is only ever added at the end, and only read when the record goes on so far.
+ * A delay is not kept: after a restart it begins anew, which can only make an alarm later by its own delay, never lose it. */
+#include "base/bytes.h"
+#include "base/check.h"
+#include "gateway/core/alarm.h"
+#include "sensors/decode.h"
+
+size_t alarm_record_put(const struct alarm *alarm, uint8_t ret_bytes[ALARM_RECORD_SIZE]) {
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, ret_bytes, ALARM_RECORD_SIZE);
+    bytes_put_u8(&writer, (uint8_t)alarm->state);
+    bytes_put_u8(&writer, alarm->acknowledged);
+    bytes_put_varint(&writer, alarm->history);
+    bytes_put_zigzag(&writer, alarm->since_ms);
+    bytes_put_zigzag(&writer, alarm->at_ms);
+    bytes_put_u64(&writer, alarm->occurrence_start);
+    bytes_put_varint(&writer, alarm->occurrence_seq);
+    double number = 0;
+    bool has_number = value_number(&alarm->value, &number);
+    bytes_put_u8(&writer, has_number);
+    bytes_put_double(&writer, number);
+    bytes_put_u8(&writer, alarm->abnormal);
+    bytes_put_u8(&writer, alarm->owed);
+    bytes_put_u8(&writer, alarm->raised);
+    bytes_put_zigzag(&writer, alarm->aside.until_ms);
+    bytes_put_text(&writer, alarm->aside.by);
+    bytes_put_text(&writer, alarm->aside.reason);
+    CHECK(!writer.full);
+    return writer.length;
+}
+
+static bool state_known(uint8_t state) {
+    return state < ALARM_STATES_COUNT;
+}
+
+/* The rule may have been changed since: what it no longer allows becomes what comes nearest and still wants a person. */
+static enum alarm_state state_of_today(const struct config_alarm *rule, uint8_t state, bool acknowledged) {
+    if (state == ALARM_LATCHED && !rule->latch)
+        return acknowledged ? ALARM_NORMAL : ALARM_RETURNED;
+    if (state == ALARM_SUPPRESSED && rule->class == CLASS_FIRE)
+        return ALARM_NORMAL;
+    return (enum alarm_state)state;
+}
+
+bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size) {
+    struct bytes_reader reader;
+    bytes_reader_init(&reader, bytes, size);
+    struct alarm read;
+    alarm_init(&read, alarm->rule);
+    uint8_t state = bytes_get_u8(&reader);
+    read.acknowledged = bytes_get_u8(&reader) != 0;
+    read.history = (uint32_t)bytes_get_varint(&reader);
+    read.since_ms = bytes_get_zigzag(&reader);
+    read.at_ms = bytes_get_zigzag(&reader);
+    read.occurrence_start = bytes_get_u64(&reader);
+    read.occurrence_seq = bytes_get_varint(&reader);
+    bool has_number = bytes_get_u8(&reader) != 0;
+    double number = bytes_get_double(&reader);
+    if (has_number)
+        read.value = (struct value){.kind = VALUE_NUMBER, .number = number};
+    if (reader.failed || !state_known(state))
+        return false;
+    read.state = state_of_today(alarm->rule, state, read.acknowledged);
+    read.abnormal = alarm_state_active(read.state);
+    if (reader.position < size) {
+        bool abnormal = bytes_get_u8(&reader) != 0;
+        read.owed = bytes_get_u8(&reader) != 0;
+        read.raised = bytes_get_u8(&reader) != 0;
+        read.aside.until_ms = bytes_get_zigzag(&reader);
+        bytes_get_text(&reader, read.aside.by, sizeof(read.aside.by));
+        bytes_get_text(&reader, read.aside.reason, sizeof(read.aside.reason));
+        if (reader.failed)
+            return false;
+        if (alarm_state_aside(read.state))
+            read.abnormal = abnormal;
+    }
+    if (read.state == ALARM_NORMAL) {
+        read.occurrence_start = read.occurrence_seq = 0;
+        read.raised = read.owed = false;
+    }
+    if (read.state == ALARM_SHELVED || read.state == ALARM_OUT_OF_SERVICE)
+        read.aside_us = 0; /* until alarm_on_restart knows the time: over */
+    *alarm = read;
+    return true;
+}
