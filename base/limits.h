@@ -26,6 +26,8 @@
 #define DERIVED_MAX 2048        /* one a device on average; each keeps a window of DERIVED_SLOTS */
 #define DERIVED_INPUTS_MAX 12   /* a sum over the loops of one residual-current monitor */
 #define DERIVED_SLOTS 60        /* parts of a window: a mean of 10 minutes forgets 10 s at a time */
+#define RUN_GAP_MAX_MS 300000   /* run hours are counted between good inputs at most this far apart: the longest usual period, 60 s, with
+                                 * three lost polls and a margin. After more nobody can say that the machine ran */
 #define TERMS_PER_ALARM_MAX 16  /* of a composite condition, groups included: more is not understood by the person who is called */
 #define COMMAND_SIZE 4096       /* payload of one command; a maintenance record with every text at its longest fits */
 #define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */

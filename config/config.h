@@ -61,6 +61,7 @@ struct config_derived { /* its result is the point `point` of `device`, which ha
     struct config_input inputs[DERIVED_INPUTS_MAX];
     double on_above, off_below; /* ON_OFF */
     uint32_t over_ms;           /* MEAN, RATE */
+    uint32_t every_ms;          /* MEAN: polling period of its input, so that no part of the window is narrower than two polls; 0: not known */
     double stoves;              /* BASE_FUME */
 };
 

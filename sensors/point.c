@@ -17,9 +17,17 @@ const char *quality_name(enum quality quality) {
 
 const char *quality_reason_name(enum quality_reason reason) {
     static const char *const names[] = {
-        [REASON_NONE] = "none",           [REASON_ERROR_VALUE] = "error value",   [REASON_OUT_OF_RANGE] = "out of range",
-        [REASON_MALFORMED] = "malformed", [REASON_EXCEPTION] = "exception",       [REASON_CORRUPT] = "corrupt",
-        [REASON_NO_ANSWER] = "no answer", [REASON_DISCONNECTED] = "disconnected",
+        [REASON_NONE] = "none",
+        [REASON_ERROR_VALUE] = "error value",
+        [REASON_OUT_OF_RANGE] = "out of range",
+        [REASON_MALFORMED] = "malformed",
+        [REASON_EXCEPTION] = "exception",
+        [REASON_CORRUPT] = "corrupt",
+        [REASON_NO_ANSWER] = "no answer",
+        [REASON_DISCONNECTED] = "disconnected",
+        [REASON_UNSEEN] = "not seen long enough",
+        [REASON_CLOCK] = "clock not trusted",
+        [REASON_NO_RESULT] = "no result",
     };
     CHECK((unsigned)reason < ARRAY_COUNT(names));
     return names[reason];

@@ -40,6 +40,9 @@ enum quality_reason {
     REASON_CORRUPT,      /* an answer came but could not be trusted */
     REASON_NO_ANSWER,
     REASON_DISCONNECTED, /* the bus itself is not there */
+    REASON_UNSEEN,       /* of a derived point: too little of its window was seen yet */
+    REASON_CLOCK,        /* the same: it counts wall time, and the clock is not trusted or stands before the beginning */
+    REASON_NO_RESULT,    /* the same: its formula has no finite result for these inputs */
 };
 
 const char *quality_name(enum quality quality);              /* "good" */

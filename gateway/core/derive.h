@@ -12,17 +12,20 @@
 
 struct derived_slot { /* of a window */
     int64_t number; /* slot number since the start of monotonic time; which part of the window this is */
-    double sum, newest;
-    uint32_t count;
+    double value;   /* MEAN: sum of its samples; RATE: its newest sample */
+    int64_t at_us;  /* of its newest sample */
+    uint32_t count; /* of its samples; 0: it is empty and its number says nothing */
 };
 
 struct derived {
     const struct config_derived *rule;
-    double state;             /* ON_OFF: last side; RUN_HOURS: hours; UNCHANGED: last value */
-    int64_t since_ms;         /* DAYS_SINCE: wall time of the last maintenance; 0 not known yet */
-    int64_t at_us;            /* monotonic time of the newest good input; NOW_NEVER before the first */
-    int64_t changed_us;       /* UNCHANGED */
-    bool running, known;
+    double state;      /* ON_OFF: last side; RUN_HOURS: hours */
+    struct value last; /* UNCHANGED: the newest good value */
+    int64_t since_ms;  /* DAYS_SINCE: wall time of the last maintenance, or of the first start; 0 not known yet */
+    int64_t at_us;     /* monotonic time of the newest good input; NOW_NEVER before the first */
+    int64_t from_us;   /* UNCHANGED: its minutes count from here; RUN_HOURS: nothing before this counts, the last maintenance */
+    bool running;      /* RUN_HOURS: the newest good input was not 0 */
+    bool gap;          /* an input that was not good came after the newest good one */
     struct derived_slot *slots; /* MEAN, RATE: DERIVED_SLOTS; NULL otherwise */
 };
 
@@ -30,13 +33,15 @@ struct derived {
 bool derived_windowed(enum derive_kind kind);
 void derived_init(struct derived *derived, const struct config_derived *rule, struct derived_slot *slots);
 
-/* One of the inputs has just been polled at `now`; `inputs` are the newest readings of all, in the rule's order. */
+/* One of the inputs has just been polled at `now`; `inputs` are the newest readings of all, in the rule's order, NULL for one that
+ * was never polled. Each call is one sample, so it is not called for a poll that carried none of the inputs. */
 void derived_on_inputs(struct derived *derived, const struct now *now, const struct reading *const *inputs, struct reading *ret_reading);
 
 /* A maintenance was done: run hours and days begin anew. */
 void derived_on_maintenance(struct derived *derived, const struct now *now);
 
-/* What survives a restart: run hours, and when the last maintenance was. */
+/* What survives a restart: run hours, and when the last maintenance was. A record that is damaged, or of another kind, is refused and
+ * changes nothing. */
 bool derived_durable(const struct derived *derived);
 size_t derived_record_put(const struct derived *derived, uint8_t ret_bytes[DERIVED_RECORD_SIZE]);
 bool derived_record_get(struct derived *derived, const uint8_t *bytes, size_t size);

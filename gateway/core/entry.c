@@ -148,7 +148,7 @@ bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct pa
     ret_reading->quality = head >> 4;
     ret_reading->reason = ret_reading->quality != QUALITY_GOOD ? bytes_get_u8(body) : REASON_NONE;
     get_value(body, head & 0x0F, &ret_reading->value);
-    if (series > UINT32_MAX || ret_reading->quality > QUALITY_BAD || ret_reading->reason > REASON_DISCONNECTED)
+    if (series > UINT32_MAX || ret_reading->quality > QUALITY_BAD || ret_reading->reason > REASON_NO_RESULT)
         body->failed = true; /* not written by us: there are no words for it */
     return !body->failed;
 }

@@ -34,7 +34,7 @@ static void check_readings(const struct entry *entry) {
     while (entry_get_reading(&body, entry->at_ms, &reading)) {
         PROPERTY(body.position > position && body.position <= body.size);
         position = body.position;
-        PROPERTY(reading.quality <= QUALITY_BAD && reading.reason <= REASON_DISCONNECTED && reading.value.kind <= VALUE_TEXT);
+        PROPERTY(reading.quality <= QUALITY_BAD && reading.reason <= REASON_NO_RESULT && reading.value.kind <= VALUE_TEXT);
         PROPERTY(reading.value.kind != VALUE_TEXT || strnlen(reading.value.text, VALUE_TEXT_SIZE) < VALUE_TEXT_SIZE);
         bytes_writer_init(&writer, room, sizeof(room));
         entry_put_reading(&writer, entry->at_ms, &reading);

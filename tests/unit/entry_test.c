@@ -141,7 +141,7 @@ static void test_reading_damaged(void **state) {
     } wrong[] = {
         {{1, 0, 0x02 | 0x40, 0, 0}, 5},                       /* a quality of 4 */
         {{1, 0, 0x02 | 0xF0, 0, 0}, 5},                       /* of 15 */
-        {{1, 0, 0x02 | 0x30, REASON_DISCONNECTED + 1, 0}, 5}, /* a reason past the last */
+        {{1, 0, 0x02 | 0x30, REASON_NO_RESULT + 1, 0}, 5},    /* a reason past the last */
         {{1, 0, 0x05}, 3},                                    /* a kind past the last */
         {{0x80, 0x80, 0x80, 0x80, 0x10, 0, 0x00}, 7},         /* series 2^32, not 0 */
         {{1, 0}, 2},                                          /* cut before its head */
