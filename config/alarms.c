@@ -22,6 +22,7 @@ static const struct node *member(const struct node *map, const char *name) {
 
 void alarm_defaults(struct config_alarm *alarm) {
     alarm->of_n = alarm->of_m = 1;
+    alarm->suppressed_by = CONFIG_NONE;
     alarm->class = (enum alarm_class)schema_u64(&schema_alarm, NULL, "class");
     alarm->priority = (enum priority)schema_u64(&schema_alarm, NULL, "priority");
 }

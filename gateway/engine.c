@@ -51,6 +51,14 @@ static void on_command(struct engine *engine, const struct event *event) {
     trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s refused: %s", event->command->id, outcome.why);
 }
 
+static void on_acked(struct engine *engine, const struct event *event) {
+    struct uplink *uplink = &engine->uplinks[event->acked.uplink];
+    uplink->delivered_seq = 0;
+    uplink_on_acked(uplink, event);
+    if (uplink->delivered_seq)
+        core_on_delivered(&engine->core, &event->now, uplink->delivered_seq);
+}
+
 static void take_event(struct engine *engine, const struct event *event) {
     const struct now *now = &event->now;
     switch (event->kind) {
@@ -79,7 +87,7 @@ static void take_event(struct engine *engine, const struct event *event) {
         uplink_on_link_down(&engine->uplinks[event->link_down.uplink], now, event->link_down.reason, event->link_down.text);
         return;
     case EVENT_ACKED:
-        uplink_on_acked(&engine->uplinks[event->acked.uplink], event);
+        on_acked(engine, event);
         return;
     case EVENT_COMMAND:
         on_command(engine, event);

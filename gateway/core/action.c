@@ -53,7 +53,6 @@ static void retry(struct action *action, const struct now *now) {
 
 static enum action_news done(struct action *action) {
     enter(action, ACTION_HELD);
-    action->attempts = 0;
     return ACTION_DONE;
 }
 
@@ -86,6 +85,7 @@ enum action_news action_on_reading(struct action *action, const struct now *now,
     if (action->state != ACTION_HELD || equal)
         return ACTION_SAME;
     action->undone++;
+    action->attempts = 0;
     enter(action, ACTION_DUE);
     return ACTION_UNDONE;
 }

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/trace.h"
 #include "gateway/core/action.h"
+#include "gateway/core/chatter.h"
 #include "gateway/core/condition.h"
 #include "gateway/core/derive.h"
 #include "gateway/core/event.h"
@@ -25,7 +26,8 @@
 struct core_alarm {
     struct alarm alarm;
     struct condition condition; /* of a composite */
-    uint64_t event_seq; /* of its newest event */
+    struct chatter chatter;
+    uint64_t event_seq; /* of its newest event, or of the one about its chattering that stands for it */
     bool changed; /* in core.changed */
     bool active;  /* counted in alarms_active */
     bool judged;  /* by evidence since start; before that "normal" is only what nobody has contradicted, and is not told */
@@ -77,6 +79,7 @@ struct core {
     uint16_t *alarms_by_name;     /* indices in the order of device and alarm name: to find stored records */
     uint32_t *point_alarms_first; /* by global point: its alarms, composites too, are point_alarms[first[p]] .. [first[p + 1] - 1] */
     uint16_t *point_alarms;
+    struct flood flood;
     bool suppressions; /* some alarm is suppressed by another */
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
     uint16_t changed_count;

@@ -67,6 +67,7 @@ void core_alarms_init(struct core *core, struct arena *arena) {
         const struct config_alarm *rule = &config->alarms[i];
         struct core_alarm *slot = &core->alarms[i];
         alarm_init(&slot->alarm, rule);
+        chatter_init(&slot->chatter, rule->class == CLASS_FIRE);
         core->alarms_by_name[i] = i;
         core->suppressions = core->suppressions || rule->suppressed_by != CONFIG_NONE;
         if (rule->condition == CONDITION_COMPOSITE)
@@ -77,6 +78,7 @@ void core_alarms_init(struct core *core, struct arena *arena) {
         if (rule->condition == CONDITION_ACTION)
             core->action_alarms[rule->action] = i;
     }
+    flood_init(&core->flood);
     qsort_r(core->alarms_by_name, config->alarms_count, sizeof(*core->alarms_by_name), compare_names, (void *)config);
     index_alarms(core, arena);
 }
@@ -120,6 +122,56 @@ static void seal_alarm(struct core *core, const struct now *now, uint16_t index,
     slot->event_seq = core_seal_event(core, now, core_alarm_lane(core, index), kind, &body);
     if (slot->alarm.state == ALARM_NORMAL)
         slot->alarm.occurrence_start = slot->alarm.occurrence_seq = 0;
+}
+
+/* An alarm that chatters, or a flood of many (index CONFIG_NONE): begun, ended. */
+static uint64_t seal_burst(struct core *core, const struct now *now, uint16_t index, bool ended) {
+    struct burst_event event = {.ended = ended};
+    uint8_t bytes[sizeof(event) + 64];
+    struct bytes_writer body;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    if (index == CONFIG_NONE) {
+        event.number = core->flood.number;
+        event.count = core->flood.count;
+        event.first_ms = core->flood.first_ms;
+        event.last_ms = core->flood.last_ms;
+    } else {
+        const struct core_alarm *slot = &core->alarms[index];
+        (void)text_copy(event.device, sizeof(event.device), core_device_name(core, slot->alarm.rule->device));
+        (void)text_copy(event.alarm, sizeof(event.alarm), slot->alarm.rule->name);
+        event.state = (uint8_t)slot->alarm.state;
+        event.count = slot->chatter.count;
+        event.first_ms = slot->chatter.first_ms;
+        event.last_ms = slot->chatter.last_ms;
+    }
+    entry_put_burst(&body, &event);
+    trace_add(core->trace, now->mono_us, TRACE_WARNING, "%s %s%s%s%s count=%llu", index == CONFIG_NONE ? "flood of alarms" : "alarm", event.device,
+              index == CONFIG_NONE ? "" : "/", event.alarm, index == CONFIG_NONE ? (ended ? "ended" : "begun") : ended ? " chatters no more" : " chatters",
+              (unsigned long long)event.count);
+    enum lane lane = index == CONFIG_NONE ? LANE_EVENT : core_alarm_lane(core, index);
+    return core_seal_event(core, now, lane, index == CONFIG_NONE ? ENTRY_FLOOD : ENTRY_CHATTER, &body);
+}
+
+/* Counts an activation. True: the transition is not told by itself, because the event about the chattering stands for it. */
+static bool hidden(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause) {
+    struct core_alarm *slot = &core->alarms[index];
+    bool activated = cause == CAUSE_CONDITION;
+    if (activated && chatter_on_activation(&slot->chatter, now)) {
+        slot->event_seq = seal_burst(core, now, index, false);
+        core->counters->chatters++;
+    }
+    bool hides = chatter_hides(&slot->chatter) && (activated || cause == CAUSE_RETURN);
+    if (activated && !hides && flood_on_activation(&core->flood, now))
+        seal_burst(core, now, CONFIG_NONE, false);
+    if (!hides)
+        return false;
+    if (activated && !slot->alarm.occurrence_seq) {
+        slot->alarm.occurrence_start = core->journal.start;
+        slot->alarm.occurrence_seq = slot->event_seq;
+    }
+    if (slot->alarm.state == ALARM_NORMAL)
+        slot->alarm.occurrence_start = slot->alarm.occurrence_seq = 0;
+    return true;
 }
 
 static void mark_changed(struct core *core, uint16_t index) {
@@ -185,7 +237,8 @@ void core_alarm_changed(struct core *core, const struct now *now, uint16_t index
         return;
     }
     trace_alarm(core, now, index, cause);
-    seal_alarm(core, now, index, cause, ENTRY_ALARM);
+    if (!hidden(core, now, index, cause))
+        seal_alarm(core, now, index, cause, ENTRY_ALARM);
     core_record_alarm(core, index);
     slot->judged = true; /* by a person, too: what its event says, its retained state says */
     mark_changed(core, index);
@@ -224,6 +277,8 @@ void core_alarm_rearm(struct core *core, const struct now *now, uint16_t index) 
         int64_t condition_us = condition_next_wake(&slot->condition, now);
         wake_us = condition_us < wake_us ? condition_us : wake_us;
     }
+    int64_t chatter_us = chatter_next_wake(&slot->chatter);
+    wake_us = chatter_us < wake_us ? chatter_us : wake_us;
     heap_set(&core->alarm_deadlines, index, wake_us);
 }
 
@@ -276,12 +331,16 @@ void core_alarms_on_time(struct core *core, const struct now *now) {
     while (heap_take_due(&core->alarm_deadlines, now->mono_us, &item)) {
         struct core_alarm *slot = &core->alarms[item];
         enum alarm_cause cause;
+        if (chatter_on_time(&slot->chatter, now))
+            seal_burst(core, now, (uint16_t)item, true);
         if (slot->alarm.rule->condition == CONDITION_COMPOSITE)
             judge_composite(core, now, (uint16_t)item);
         while (alarm_on_time(&slot->alarm, now, &cause))
             core_alarm_changed(core, now, (uint16_t)item, cause);
         core_alarm_rearm(core, now, (uint16_t)item);
     }
+    if (flood_on_time(&core->flood, now))
+        seal_burst(core, now, CONFIG_NONE, true);
 }
 
 /* ---- start and clock ---- */

@@ -222,7 +222,7 @@ struct engine_counters {
     int64_t *device_timeouts_us; /* response timeout at the newest poll, by device; 0 before the first; NULL like buses */
     uint64_t polls, polls_failed, readings, readings_bad;
     uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
-    uint64_t alarms_active, alarm_transitions;
+    uint64_t alarms_active, alarm_transitions, chatters;
     int64_t poll_late_max_us;
     struct {
         bool up;

@@ -29,6 +29,10 @@ static bool settle(struct flow *flow, enum flow_kind kind) {
     return cursor_add(&flow->cursor, part->from, open - 1);
 }
 
+uint64_t flow_seq(const struct flow *flow, enum flow_kind kind, uint32_t place) {
+    return flow->parts[kind].items[place].seq;
+}
+
 bool flow_acked(struct flow *flow, enum flow_kind kind, uint32_t place) {
     flow->parts[kind].items[place].done = true;
     return settle(flow, kind);

@@ -39,6 +39,8 @@ void flow_begin(struct flow *flow, uint64_t next_seq);
 
 /* Notes that the entry was handed to the link; returns its place, which flow_acked wants back. */
 uint32_t flow_sent(struct flow *flow, enum flow_kind kind, uint64_t seq);
+/* What lies there. */
+uint64_t flow_seq(const struct flow *flow, enum flow_kind kind, uint32_t place);
 /* Returns true when the cursor moved. */
 bool flow_acked(struct flow *flow, enum flow_kind kind, uint32_t place);
 

@@ -256,6 +256,8 @@ void uplink_on_acked(struct uplink *uplink, const struct event *event) {
         adapt(uplink, &uplink->backlog, delay_us, 1, uplink->window / 2);
     if (entry && slot.lane == LANE_READING)
         adapt(uplink, &uplink->readings, delay_us, UPLINK_READINGS_MIN, uplink->window);
+    if (slot.kind == SLOT_LIVE && slot.lane != LANE_READING && result == ACK_OK)
+        uplink->delivered_seq = flow_seq(&uplink->flows[slot.lane], FLOW_LIVE, slot.item);
     if (entry && flow_acked(&uplink->flows[slot.lane], slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG, slot.item))
         cursor_moved(uplink, now, slot.lane);
 }

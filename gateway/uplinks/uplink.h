@@ -78,6 +78,7 @@ struct uplink {
     int64_t health_due_us;
     struct uplink_queue fire_alarms, other_alarms, metas;
 
+    uint64_t delivered_seq; /* the live event whose acknowledgement came in this step; 0: none */
     struct flow flows[LANES_COUNT];
     int64_t cursor_due_us[LANES_COUNT]; /* NOW_NEVER: the store knows it */
     struct uplink_rows rows;

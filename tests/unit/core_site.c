@@ -38,6 +38,7 @@ static void alarms_init(struct site *site) {
                                                 .limit = 10,
                                                 .of_n = 1,
                                                 .of_m = 1,
+                                                .suppressed_by = CONFIG_NONE,
                                                 .class = i == 0 ? CLASS_FIRE : CLASS_ELECTRICAL,
                                                 .priority = PRIORITY_HIGH,
                                                 .zh = "",
