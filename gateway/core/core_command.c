@@ -166,6 +166,8 @@ static bool do_out_of_service(struct request *request) {
 static bool do_reset(struct request *request) {
     struct alarm *alarm = alarm_of(request, request->alarm);
     bool reset = alarm_reset(alarm, request->now, &request->why);
+    if (!reset && alarm->state == ALARM_RETURNED)
+        request->why = "it has to be acknowledged first";
     if (!reset && alarm->state != ALARM_NORMAL)
         return false;
     bool released = core_actions_release(request->core, request->now, request->alarm);

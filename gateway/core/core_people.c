@@ -87,9 +87,7 @@ void core_walk_end(struct core *core, const struct now *now) {
         struct core_alarm *slot = &core->alarms[i];
         if (!slot->test)
             continue;
-        if (alarm_state_active(slot->alarm.state))
-            core_alarm_becomes_real(core, now, i);
-        slot->test = false;
+        core_alarm_becomes_real(core, now, i); /* still active, or put aside meanwhile */
         core_alarm_rearm(core, now, i);
     }
 }
