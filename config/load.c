@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The road from a path to a configuration, in one function from top to bottom; the parts are told in loader.h. */
+#include "base/fnv.h"
 #include "config/load.h"
 
 #include <stdio.h>

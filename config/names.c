@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear steps; nothing is ever taken out. */
+#include "base/fnv.h"
 #include "config/names.h"
 
 #include <string.h>

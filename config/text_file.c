@@ -9,16 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fnv.h"
 #include "base/text.h"
 
 #define TABS_TOLD_MAX 20 /* lines with tabs that are told one by one */
-
-uint64_t fnv_add(uint64_t hash, const void *bytes, size_t size) {
-    const unsigned char *byte = bytes;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ byte[i]) * 0x100000001b3u;
-    return hash;
-}
 
 static void tell(struct source *source, unsigned line, unsigned column, const char *text) {
     diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, source->path, line, column, "%s", text);

@@ -39,9 +39,6 @@ struct source {
     uint64_t hash;           /* FNV-1a 64 of the bytes */
 };
 
-#define FNV_START 0xcbf29ce484222325u
-uint64_t fnv_add(uint64_t hash, const void *bytes, size_t size);
-
 /* Fills root, complete and hash; path, diagnostics and arena are the caller's. Every problem becomes a diagnostic. */
 void yaml_read(struct source *source);
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fnv.h"
 #include "base/text.h"
-#include "config/yaml.h"
 #include "gateway/core/core_parts.h"
 #include "sensors/decode.h"
 
@@ -23,8 +23,7 @@ struct request {
 /* ---- may it be done ---- */
 
 static uint64_t hash_id(const char *id) {
-    uint64_t hash = fnv_add(FNV_START, id, strlen(id));
-    return hash;
+    return fnv_add(FNV_START, id, strlen(id));
 }
 
 static bool done_before(const struct core *core, const struct command *command) {

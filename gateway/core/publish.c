@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fnv.h"
 
 #define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two varints, two bytes, the value */
 
@@ -59,7 +60,7 @@ void publisher_start(struct publisher *publisher, const uint8_t *uplink_numbers)
 
 /* One number that is equal when value and quality are. */
 static uint64_t reading_key(const struct reading *reading) {
-    uint64_t key = 0xCBF29CE484222325u; /* FNV-1a over the text, so that no two texts of 31 bytes are told apart by luck alone */
+    uint64_t key = FNV_START; /* over the text, so that no two texts of 31 bytes are told apart by luck alone */
     const struct value *value = &reading->value;
     switch (value->kind) {
     case VALUE_NONE:
@@ -75,8 +76,7 @@ static uint64_t reading_key(const struct reading *reading) {
         key = value->whole;
         break;
     case VALUE_TEXT:
-        for (const char *c = value->text; *c; c++)
-            key = (key ^ (uint8_t)*c) * 0x100000001B3u;
+        key = fnv_add(key, value->text, strlen(value->text));
         break;
     }
     return key ^ ((uint64_t)reading->quality << 61 | (uint64_t)value->kind << 58);
