@@ -14,7 +14,7 @@
 
 #define WALL_MS INT64_C(1790000000000)
 #define SIGNAL_LENGTH 150
-#define SIGNALS 700 /* of each kind */
+#define SIGNALS 500 /* of each kind */
 #define INPUTS 3
 
 enum step_kind { STEP_POLL, STEP_MAINTENANCE, STEP_RESTART };
