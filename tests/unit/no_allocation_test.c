@@ -59,8 +59,6 @@ static void test_engine(void **state) {
     world->site.config.actions_count = 1;
     world->site.alarms[0].latch = true;
     world->site.points[1][3].writable = world->site.points[1][3].verify = true;
-    link_begin(world);
-    link_up(world);
     link_quiet(world);
     unsigned long long before = book();
     for (unsigned round = 0; round < 300; round++) {
