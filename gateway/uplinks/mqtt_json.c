@@ -402,6 +402,13 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     lanes_json(payload, "lost", counters->lost);
     lanes_json(payload, "evicted", counters->evicted);
     key_u64(payload, "store_failures", counters->store_failures);
+    key(payload, "commands");
+    text_add_char(payload, '{');
+    key_u64(payload, "accepted", counters->commands.accepted);
+    key_u64(payload, "refused", counters->commands.refused);
+    key_u64(payload, "dropped", counters->commands.dropped);
+    key_u64(payload, "replies_dropped", counters->commands.replies_dropped);
+    text_add_char(payload, '}');
     buses_json(json, payload, counters->buses);
     timeouts_json(json, payload, counters->device_timeouts_us);
     key(payload, "uplinks");
