@@ -195,7 +195,8 @@ static void link_up(struct link *link, const struct mqtt_command *notice) {
     if (!mqtt->muted)
         mqtt->sink.link_up(mqtt->sink.context, &up);
     pthread_mutex_unlock(&mqtt->lock);
-    (void)mqtt_handle_subscribe(link); /* a refusal is not fatal; a lost connection is told by its own notice */
+    if (link->commands)
+        (void)mqtt_handle_subscribe(link); /* a refusal is not fatal; a lost connection is told by its own notice */
 }
 
 static void link_failed(struct link *link, const struct mqtt_command *notice) {
