@@ -33,7 +33,7 @@ void bridge_command_key(struct bridge *bridge, const char *credentials_dir) {
         key->bytes = commands->hmac_plain;
         key->size = strlen(commands->hmac_plain);
     } else {
-        (void)text_copy(text, sizeof(bridge->command_key_text), "this gateway's configuration names no key for them");
+        (void)text_copy(text, sizeof(bridge->command_key_text), "the configuration names no key (commands.hmac)");
         no_key(bridge);
         return;
     }

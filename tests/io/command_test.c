@@ -69,6 +69,7 @@ static int gateway_run(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(site.broker.guard_fd);
     dup2(log, STDERR_FILENO);
+    setenv("CREDENTIALS_DIRECTORY", site.broker.folder, 1);
     arena_init(&arena);
     diagnostics_init(&diagnostics);
     if (config_load(site.program->config, config_profiles_dir(), &arena, &diagnostics, &loaded) != ERR_OK) {
@@ -79,7 +80,7 @@ static int gateway_run(void) {
     struct config_uplink uplink = config.uplinks[0];
     uplink.commands = true;
     config.uplinks = &uplink;
-    config.commands = (struct config_commands){.hmac_plain = KEY};
+    config.commands = (struct config_commands){.hmac_credential = "key"};
     return run_gateway(&config, site.state);
 }
 
@@ -161,6 +162,7 @@ static int begin(void **state) {
     snprintf(site.control, sizeof(site.control), "%s/control", site.state);
     assert_int_equal(mkdir(site.state, 0700), 0);
     write_config();
+    broker_write(&site.broker, "key", KEY "\n");
     field_launch(site.program);
     do
         field_next_line(site.program, line, sizeof(line));
@@ -280,7 +282,6 @@ static void a_signature_is_checked(void **state) {
     char text[4096];
     publish("reset", "", payload("c-plain", ALARM));
     assert_refused("c-plain", "reset must be signed");
-    broker_write(&site.broker, "key", KEY "\n");
     run_command("reset device=meter alarm=smoke --sign key --gateway t", 0, "{\"signed\":\"{\\\"id\\\":\\\"");
     snprintf(text, sizeof(text), "%s", slurp("printed"));
     char id[32], topic[64], *found = strstr(text, "\\\"id\\\":\\\"");
