@@ -31,6 +31,9 @@
 #define TERMS_PER_ALARM_MAX 16  /* of a composite condition, groups included: more is not understood by the person who is called */
 #define COMMAND_SIZE 4096       /* payload of one command; a maintenance record with every text at its longest fits */
 #define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */
+#define COMMANDS_PER_S 10       /* taken from one uplink: a person needs one, a program that acknowledges a whole place's alarms a few */
+#define COMMANDS_BURST 20       /* taken at once after a pause; what is beyond both is counted and dropped before it is copied */
+#define REPLIES_MAX 16          /* answers that wait for one uplink's window or link: what two seconds of commands leave behind on a slow link */
 #define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */
 #define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
 

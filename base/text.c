@@ -297,6 +297,60 @@ bool text_read_s64(const char *string, int64_t *ret_value) {
     return true;
 }
 
+/* The other way round: years from 1 March, eras of 400 years. */
+static int64_t days_from_civil(int year, int month, int day) {
+    int64_t march_year = month <= 2 ? year - 1 : year, era = (march_year >= 0 ? march_year : march_year - 399) / 400;
+    int64_t year_of_era = march_year - era * 400, day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+}
+
+/* Exactly `count` digits and, unless it is 0, the mark behind them; *at moves on. -1 when they do not stand there or exceed `most`. */
+static int digits_expect(const char **at, unsigned count, char mark, int most) {
+    int value = 0;
+    for (; count; count--, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return -1;
+        value = value * 10 + (**at - '0');
+    }
+    if (value > most || (mark && **at != mark))
+        return -1;
+    *at += mark != 0;
+    return value;
+}
+
+bool text_read_time(const char *string, int64_t *ret_wall_ms) {
+    static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}, fraction_ms[] = {100, 10, 1};
+    const char *at = string;
+    int year = digits_expect(&at, 4, '-', 9999), month = year < 0 ? -1 : digits_expect(&at, 2, '-', 12);
+    int day = month < 1 ? -1 : digits_expect(&at, 2, 'T', 31), hour = day < 1 ? -1 : digits_expect(&at, 2, ':', 23);
+    int minute = hour < 0 ? -1 : digits_expect(&at, 2, ':', 59), second = minute < 0 ? -1 : digits_expect(&at, 2, 0, 59);
+    if (second < 0)
+        return false;
+    if (day > month_days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)))
+        return false;
+    int ms = 0, offset_minutes = 0;
+    if (*at == '.') {
+        unsigned digits = 0;
+        for (at++; *at >= '0' && *at <= '9'; at++, digits++)
+            ms += digits < ARRAY_COUNT(fraction_ms) ? (*at - '0') * fraction_ms[digits] : 0;
+        if (digits == 0 || digits > 9)
+            return false;
+    }
+    if (*at == '+' || *at == '-') {
+        int sign = *at++ == '-' ? -1 : 1, hours = digits_expect(&at, 2, ':', 23), minutes = hours < 0 ? -1 : digits_expect(&at, 2, 0, 59);
+        if (minutes < 0)
+            return false;
+        offset_minutes = sign * (hours * 60 + minutes);
+    } else if (*at++ != 'Z') {
+        return false;
+    }
+    if (*at != '\0')
+        return false;
+    int64_t minutes = (days_from_civil(year, month, day) * 24 + hour) * 60 + minute - offset_minutes;
+    *ret_wall_ms = minutes * 60000 + second * 1000 + ms;
+    return true;
+}
+
 static const char *digits_skip(const char *c) {
     while (*c >= '0' && *c <= '9')
         c++;

@@ -43,6 +43,10 @@ bool text_read_u64(const char *string, uint64_t *ret_value);
 bool text_read_s64(const char *string, int64_t *ret_value);
 bool text_read_double(const char *string, double *ret_value);
 
+/* RFC 3339 with an offset or Z, fractions of up to nine digits cut to milliseconds; strict like the readings above. There is no
+ * 60th second (no clock here counts it), no 24th hour, no 30 February. */
+bool text_read_time(const char *string, int64_t *ret_wall_ms);
+
 /* Copies with a cut at a UTF-8 character's border; returns false when it was cut. */
 bool text_copy(char *target, size_t size, const char *source);
 

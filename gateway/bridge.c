@@ -18,7 +18,8 @@ enum message {
     MESSAGE_LINK_UP,
     MESSAGE_LINK_DOWN,
     MESSAGE_ACKED,
-    MESSAGE_GUEST_ASKED,
+    MESSAGE_RECEIVED,
+    MESSAGE_ASKED,
     MESSAGE_GUEST_ANSWERED
 };
 
@@ -113,6 +114,7 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
                   effect->send.retain);
         return;
     case EFFECT_REPLY:
+        socket_answer(bridge->socket, effect->reply.socket_id, effect->reply.payload);
         return;
     case EFFECT_NOTIFY:
         carry_out_notify(effect);
@@ -208,8 +210,15 @@ static void sink_guest_answered(void *context, const struct guest_answer *answer
     inbox_post(((struct bridge *)context)->inbox, MESSAGE_GUEST_ANSWERED, answer, sizeof(*answer), NULL, 0);
 }
 
-static void sink_guest_asked(void *context, const struct socket_request *request) {
-    inbox_post(((struct bridge *)context)->inbox, MESSAGE_GUEST_ASKED, request, sizeof(*request), NULL, 0);
+static void sink_asked(void *context, const struct socket_request *request) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_ASKED, request, sizeof(*request), NULL, 0);
+}
+
+static void take_request(struct bridge *bridge, const struct socket_request *request) {
+    if (request->asks == SOCKET_ASKS_COMMAND)
+        bridge_command_asked(bridge, request);
+    else
+        bridge_guest_asked(bridge, request, &(struct guest_sink){bridge, sink_guest_answered});
 }
 
 static void take_message(void *context, uint32_t kind, const void *message, size_t size) {
@@ -239,8 +248,11 @@ static void take_message(void *context, uint32_t kind, const void *message, size
     case MESSAGE_ACKED:
         take_link_message(bridge, kind, message, &event);
         return;
-    case MESSAGE_GUEST_ASKED:
-        bridge_guest_asked(bridge, message, &(struct guest_sink){bridge, sink_guest_answered});
+    case MESSAGE_RECEIVED:
+        bridge_command_received(bridge, message);
+        return;
+    case MESSAGE_ASKED:
+        take_request(bridge, message);
         return;
     case MESSAGE_GUEST_ANSWERED:
         bridge_guest_answered(bridge, message);
@@ -300,7 +312,10 @@ static void sink_acked(void *context, const struct mqtt_acked *acked) {
 }
 
 static void sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {
-    (void)context, (void)uplink, (void)retained, (void)topic, (void)payload, (void)size;
+    struct bridge *bridge = context;
+    struct bridge_received head;
+    size_t kept = bridge_command_head(bridge, uplink, retained, topic, size, &head);
+    inbox_post(bridge->inbox, MESSAGE_RECEIVED, &head, sizeof(head), payload, kept);
 }
 
 void bridge_drain(struct bridge *bridge) {
@@ -321,5 +336,5 @@ struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {
 }
 
 struct socket_sink bridge_socket_sink(struct bridge *bridge) {
-    return (struct socket_sink){.context = bridge, .asked = sink_guest_asked};
+    return (struct socket_sink){.context = bridge, .asked = sink_asked};
 }

@@ -5,6 +5,7 @@
  *   TCP buses -------+--> inbox --> event --> engine --> effects --> store, mqtt, service manager
  *   store, mqtt -----'                (one step)         '--> the loop's next deadline
  *   control socket --> inbox --> a bus in its spare time --> inbox --> control socket: past the engine
+ *   broker, control socket --> inbox --> command --> engine --> reply (bridge_command.c)
  *
  * Owner: run.c, which builds it. The sinks run on any thread and only post; everything else runs on the loop thread. */
 #ifndef YANHUO_BRIDGE_H
@@ -13,6 +14,8 @@
 #include <stdatomic.h>
 
 #include "gateway/engine.h"
+#include "gateway/io/command_json.h"
+#include "gateway/io/credential.h"
 #include "gateway/io/inbox.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/mqtt.h"
@@ -39,6 +42,10 @@ struct bridge {
     struct loop *loop;
     struct inbox *inbox;
     struct bridge_bus *buses; /* as configured */
+    struct command_key command_key;
+    char command_key_text[CREDENTIAL_SIZE]; /* the key, or why there is none */
+    uint64_t dropped[UPLINKS_MAX]; /* commands, as far as the engine knows */
+    uint8_t flooded[UPLINKS_MAX]; /* beats until a flood that stopped is over */
     bool stepping, stopping;
     atomic_bool acks_wait; /* an acknowledgement need not wake the loop */
 };
@@ -53,6 +60,21 @@ struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
 struct store_sink bridge_store_sink(struct bridge *bridge);
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
 struct socket_sink bridge_socket_sink(struct bridge *bridge);
+
+/* bridge_command.c. The key is looked for once, before anything is received. */
+struct bridge_received { /* a broker's message in the inbox; its payload, at most COMMAND_SIZE bytes of it, lies behind it */
+    uint16_t uplink;
+    bool retained;
+    char verb[NAME_SIZE];
+    size_t size; /* of the whole payload */
+};
+void bridge_command_key(struct bridge *bridge, const char *credentials_dir);
+/* Any thread; returns how much of the payload goes along. */
+size_t bridge_command_head(const struct bridge *bridge, uint16_t uplink, bool retained, const char *topic, size_t size, struct bridge_received *ret_head);
+/* Loop thread. */
+void bridge_command_received(struct bridge *bridge, const struct bridge_received *received);
+void bridge_command_asked(struct bridge *bridge, const struct socket_request *request);
+void bridge_command_beat(struct bridge *bridge); /* each second: tells the engine of floods */
 
 /* bridge_guest.c, loop thread: a client asks a bus, and what came of it. */
 void bridge_guest_asked(struct bridge *bridge, const struct socket_request *request, const struct guest_sink *sink);

@@ -45,7 +45,7 @@ void bridge_guest_asked(struct bridge *bridge, const struct socket_request *requ
     enum err err = ERR_DISCONNECTED;
     if (!spec)
         (void)text_copy(line, sizeof(line), "error no bus of this gateway has this name or port");
-    else if (request->describes)
+    else if (request->asks == SOCKET_ASKS_BUS)
         describe(spec, line);
     else if (bus->rtu)
         err = bus_rtu_guest(bus->rtu, &request->guest, sink);

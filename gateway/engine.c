@@ -4,6 +4,8 @@
  * so that a publish never waits for the disk and a relay never for a publish. */
 #include "gateway/engine.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "gateway/uplinks/uplink.h"
 
@@ -15,6 +17,9 @@ struct engine {
     struct engine_counters counters;
     struct now now; /* of the last event */
     bool started, stopping, stopped, ready_due, more;
+    bool local_due; /* the answer to a local client waits for room; its next request comes after it */
+    uint32_t local_id;
+    struct command_reply local_reply;
 };
 
 struct engine *engine_create(const struct config *config, const struct series_directory *series, struct arena *arena, struct trace *trace) {
@@ -46,9 +51,41 @@ static void on_stop(struct engine *engine, const struct event *event) {
 }
 
 static void on_command(struct engine *engine, const struct event *event) {
-    struct command_outcome outcome;
-    core_on_command(&engine->core, &event->now, event->command, &outcome);
-    trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s refused: %s", event->command->id, outcome.why);
+    const struct command *command = event->command;
+    const struct command_rule *rule = command_rule(command->verb);
+    struct command_reply reply = {.verb = command->verb, .at_ms = event->now.wall_ms};
+    memcpy(reply.id, command->id, sizeof(reply.id));
+    core_on_command(&engine->core, &event->now, command, &reply.outcome);
+    if (reply.outcome.ok) {
+        engine->counters.commands.accepted++;
+        trace_add(engine->trace, event->now.mono_us, TRACE_INFO, "command %s %s done for %s (%s)", command->id, rule ? rule->name : "?", command->by,
+                  command->peer);
+    } else {
+        engine->counters.commands.refused++;
+        trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s %s refused (%s): %s", command->id[0] ? command->id : "without id",
+                  rule ? rule->name : "?", command->peer, reply.outcome.why);
+    }
+    if (command->channel == CHANNEL_MQTT) {
+        uplink_on_command(&engine->uplinks[command->uplink], &reply);
+        return;
+    }
+    engine->local_due = true;
+    engine->local_id = command->socket_id;
+    engine->local_reply = reply;
+}
+
+static void pump_local(struct engine *engine, struct effects *effects) {
+    struct mqtt_json json = {.config = engine->config};
+    struct text payload;
+    if (!engine->local_due || effects->count == EFFECTS_MAX || !effects_text(effects, &payload, COMMAND_SIZE))
+        return;
+    mqtt_json_reply_payload(&json, &engine->local_reply, &payload);
+    CHECK(!payload.full);
+    effects->bytes_used += (uint32_t)payload.length + 1;
+    struct effect *effect = effects_add(effects, EFFECT_REPLY);
+    effect->reply.socket_id = engine->local_id;
+    effect->reply.payload = payload.bytes;
+    engine->local_due = false;
 }
 
 static void on_acked(struct engine *engine, const struct event *event) {
@@ -92,6 +129,9 @@ static void take_event(struct engine *engine, const struct event *event) {
     case EVENT_COMMAND:
         on_command(engine, event);
         return;
+    case EVENT_FLOOD:
+        uplink_on_flood(&engine->uplinks[event->flood.uplink], now, event->flood.dropped);
+        return;
     case EVENT_STOP:
         on_stop(engine, event);
         return;
@@ -114,6 +154,7 @@ static void pump(struct engine *engine, const struct now *now, struct effects *e
         uplink_pump(&engine->uplinks[i], now, effects);
         closed = closed && engine->uplinks[i].state == UPLINK_CLOSED;
     }
+    pump_local(engine, effects);
     core_pump_store(&engine->core, now, effects);
     if (engine->stopping && !engine->stopped && closed && !effects->full && core_settled(&engine->core)) {
         engine->stopped = true;

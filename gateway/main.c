@@ -17,6 +17,7 @@ static const struct subcommand subcommands[] = {
     {"check", command_check, "check a configuration and say what it will cost:  yanhuo check -c gateway.yaml"},
     {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},
     {"schema", command_schema, "a JSON Schema of the configuration, for editors"},
+    {"command", command_command, "ask the running gateway to do something:  yanhuo command acknowledge device=smoke-1 alarm=smoke"},
     {"simulate", command_simulate, "play the devices of a configuration:  yanhuo simulate config/demo.yaml"},
     {"scan", command_scan, "find the devices of a line, at any speed:  yanhuo scan /dev/ttyUSB0"},
     {"probe", command_probe, "a register in every type and word order:  yanhuo probe /dev/ttyUSB0 UNIT_ID ADDRESS"},

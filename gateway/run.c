@@ -60,6 +60,7 @@ static void on_beat(void *context) {
         return;
     }
     bridge_drain(&run->bridge); /* what could wait */
+    bridge_command_beat(&run->bridge);
     if (lines_alive(run))
         notify_watchdog();
 }
@@ -126,6 +127,7 @@ static enum err open_mqtt(struct run *run) {
     if (!mqtt_json_status(&json, false, &now, now.wall_ms, &topic, &payload))
         return ERR_RANGE;
     struct mqtt_sink sink = bridge_mqtt_sink(&run->bridge);
+    bridge_command_key(&run->bridge, getenv("CREDENTIALS_DIRECTORY"));
     return mqtt_open(run->config, getenv("CREDENTIALS_DIRECTORY"), will, &sink, &run->bridge.mqtt);
 }
 
@@ -135,7 +137,7 @@ static void open_socket(struct run *run, const char *state_dir) {
     char reason[128];
     int os_error = socket_open(state_dir, &sink, &run->bridge.socket);
     if (os_error)
-        log_text(TRACE_WARNING, "%s/" SOCKET_NAME " cannot be had (%s): scan and probe cannot ask through this gateway", state_dir,
+        log_text(TRACE_WARNING, "%s/" SOCKET_NAME " cannot be had (%s): scan, probe and command cannot ask this gateway", state_dir,
                  strerror_r(os_error, reason, sizeof(reason)));
 }
 

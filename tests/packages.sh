@@ -5,7 +5,7 @@
 
 # shellcheck disable=SC2034
 packages_build="gcc libc6-dev cmake ninja-build pkg-config
-libmodbus-dev libuv1-dev libsqlite3-dev libpaho-mqtt-dev libyaml-dev libcjson-dev libsystemd-dev libcmocka-dev"
+libmodbus-dev libuv1-dev libsqlite3-dev libpaho-mqtt-dev libyaml-dev libcjson-dev libssl-dev libsystemd-dev libcmocka-dev"
 
 # The demo plays through a real broker; its story is told by Python's standard library alone.
 packages_demo="$packages_build mosquitto mosquitto-clients python3"

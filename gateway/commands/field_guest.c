@@ -3,20 +3,16 @@
  * look like a fire point's is made with a register more, and what was asked is cut out of the answer. */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "config/scalar.h"
+#include "gateway/commands/control.h"
 #include "gateway/commands/field.h"
-#include "gateway/io/socket.h"
 
-#define ANSWER_MS 60000 /* others may be asking too */
 #define WIDER_MAX 4
 
 struct guest {
@@ -29,35 +25,6 @@ static void guest_close(void *context) {
     struct guest *guest = context;
     close(guest->fd);
     free(guest);
-}
-
-static int connect_to(const char *state_dir) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", state_dir, SOCKET_NAME);
-    int fd = length < (int)sizeof(address.sun_path) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
-/* One line there and one back. False: the gateway has gone, or Ctrl-C. */
-static bool exchange(int fd, const char *request, char answer[SOCKET_LINE_SIZE]) {
-    size_t length = strlen(request), got = 0;
-    if (send(fd, request, length, MSG_NOSIGNAL) != (ssize_t)length)
-        return false;
-    while (got == 0 || answer[got - 1] != '\n') {
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        if (got == SOCKET_LINE_SIZE || poll(&poll_fd, 1, ANSWER_MS) <= 0)
-            return false;
-        ssize_t part = recv(fd, answer + got, SOCKET_LINE_SIZE - got, 0);
-        if (part <= 0)
-            return false;
-        got += (size_t)part;
-    }
-    answer[got - 1] = '\0';
-    return true;
 }
 
 static int digit(char c) {
@@ -109,7 +76,7 @@ static bool ask_once(struct guest *guest, const struct bus_request *request, str
                    bytes[3], bytes[4], (long long)timeout_ms);
     ret_answer->status = BUS_DISCONNECTED;
     ret_answer->os_error = ECONNRESET;
-    if (!exchange(guest->fd, line, line))
+    if (!control_exchange(guest->fd, line, line))
         return true;
     if (strcmp(line, "refused fire") == 0)
         return false;
@@ -195,10 +162,10 @@ struct bus_client *field_guest_open(struct field_port *port) {
     struct guest *guest = calloc(1, sizeof(*guest));
     if (!guest)
         return NULL;
-    guest->fd = connect_to(port->state_dir);
+    guest->fd = control_connect(port->state_dir);
     const struct bus_client_proxy proxy = {guest, guest_ask, guest_close};
     if (guest->fd >= 0 && realpath(port->spec.serial, real) && snprintf(line, sizeof(line), "bus %s\n", real) < (int)sizeof(line) &&
-        exchange(guest->fd, line, line) && read_bus(line, port, guest->bus) && bus_client_open_proxy(&port->spec, &proxy, &client) == 0) {
+        control_exchange(guest->fd, line, line) && read_bus(line, port, guest->bus) && bus_client_open_proxy(&port->spec, &proxy, &client) == 0) {
         port->shared = true;
         return client;
     }

@@ -51,6 +51,7 @@ enum event_kind {
     EVENT_ACKED,
     EVENT_CLOCK,
     EVENT_COMMAND,
+    EVENT_FLOOD,
     EVENT_STOP,
 };
 
@@ -117,6 +118,10 @@ struct event {
             int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
         const struct command *command; /* from a broker or a local client, read by gateway/io/command_json */
+        struct {
+            uint16_t uplink;
+            uint64_t dropped; /* commands beyond COMMANDS_PER_S since the last such event; 0: it is over */
+        } flood;
     };
 };
 
@@ -224,6 +229,11 @@ struct engine_counters {
     uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
     uint64_t alarms_active, alarm_transitions, chatters;
     int64_t poll_late_max_us;
+    struct {
+        uint64_t accepted, refused;
+        uint64_t dropped;         /* too many, never looked at */
+        uint64_t replies_dropped; /* more than REPLIES_MAX waited */
+    } commands;
     struct {
         bool up;
         uint64_t sent, acked, refused, resent, connects;

@@ -150,12 +150,17 @@ static void on_left5(void *context, MQTTAsync_successData5 *data) {
     on_left(context, NULL);
 }
 
+/* Commands. What is too much is dropped here, before anything is copied: the library has the whole message already, and the sooner
+ * its thread is back the sooner it reads the acknowledgement of an alarm. */
 static int on_message(void *context, char *topic, int topic_length, MQTTAsync_message *message) {
     struct link *link = context;
     struct mqtt *mqtt = link->mqtt;
     bool whole = topic_length == 0 || strlen(topic) == (size_t)topic_length; /* else a zero byte stands in the topic */
     pthread_mutex_lock(&mqtt->lock);
-    if (link->live && !mqtt->muted && whole)
+    bool wanted = link->live && !mqtt->muted && whole;
+    if (wanted && !mqtt_bucket_take(&link->bucket, now_mono_us()))
+        atomic_fetch_add(&link->dropped, 1);
+    else if (wanted)
         mqtt->sink.received(mqtt->sink.context, link->index, message->retained != 0, topic, message->payload, (size_t)message->payloadlen);
     pthread_mutex_unlock(&mqtt->lock);
     MQTTAsync_freeMessage(&message);
@@ -273,6 +278,10 @@ int mqtt_handle_connect(struct link *link, const char *password) {
 
 int mqtt_handle_subscribe(struct link *link) {
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer; /* no callbacks: a refusal is not fatal */
+    if (link->version == 5) {
+        response.subscribeOptions.retainHandling = 2;    /* what the broker has kept may be of any age: it stays there */
+        response.subscribeOptions.retainAsPublished = 1; /* what is meant to be kept is refused, and its sender hears it */
+    }
     return MQTTAsync_subscribe(link->handle, link->command_filter, 1, &response);
 }
 

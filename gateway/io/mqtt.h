@@ -34,7 +34,8 @@ struct mqtt_acked {
     int64_t at_us; /* monotonic time of the answer, because the sink may hand it on later */
 };
 
-/* Called on Paho's threads or the pump's; must hand over and return at once, and must not call back into mqtt_*. */
+/* Called on Paho's threads or the pump's; must hand over and return at once, and must not call back into mqtt_*. `received` is a
+ * command, of any size and content; at most COMMANDS_PER_S of each uplink get so far. */
 struct mqtt_sink {
     void *context;
     void (*link_up)(void *context, const struct mqtt_link_up *up);
@@ -54,6 +55,9 @@ void mqtt_close(struct mqtt *mqtt);
 void mqtt_connect(struct mqtt *mqtt, uint16_t uplink);
 void mqtt_disconnect(struct mqtt *mqtt, uint16_t uplink);
 void mqtt_send(struct mqtt *mqtt, uint16_t uplink, uint16_t slot, const char *topic, const char *payload, uint32_t size, uint8_t qos, bool retain);
+
+/* Commands of this uplink that were dropped because there were too many, since the start. Any thread. */
+uint64_t mqtt_dropped(const struct mqtt *mqtt, uint16_t uplink);
 
 /* Microseconds since the pump last finished a turn while it had work; 0 when idle. Any thread. */
 int64_t mqtt_busy_us(const struct mqtt *mqtt);

@@ -15,7 +15,6 @@
  * MQTT 5 may, is tried with 3.1.1 too, but asked for 5 again the next time, because it may only have been restarting.
  * The failure of a second attempt is the one that is told. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "gateway/io/credential.h"
 #include "gateway/io/mqtt_link.h"
 
 #define RESOLVE_LIMIT_US 15000000
@@ -32,7 +32,6 @@
 #define DRAIN_LIMIT_US 1300000
 #define LEAVE_LIMIT_US 1100000
 #define STALL_KEEPALIVES 3
-#define PASSWORD_SIZE 1024
 
 static void link_enter(struct link *link, enum link_state state, int64_t limit_us) {
     link->state = state;
@@ -93,28 +92,9 @@ static bool link_password(const struct link *link, char *buffer, const char **re
     *ret_password = config->password_plain;
     if (!config->password_credential)
         return true;
-    int directory = -1, file = -1;
-    ssize_t length = -1;
-    errno = ENOENT;
-    if (link->mqtt->credentials_dir)
-        directory = open(link->mqtt->credentials_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory >= 0)
-        file = openat(directory, config->password_credential, O_RDONLY | O_CLOEXEC);
-    if (file >= 0)
-        length = read(file, buffer, PASSWORD_SIZE - 1);
-    int error = errno;
-    if (file >= 0)
-        close(file);
-    if (directory >= 0)
-        close(directory);
-    if (length < 0) {
-        mqtt_say(ret_text, text_size, "credential %.60s cannot be read: %.40s", config->password_credential,
-                 link->mqtt->credentials_dir ? strerrordesc_np(error) : "no credentials folder given");
+    size_t length;
+    if (!credential_read(link->mqtt->credentials_dir, config->password_credential, buffer, &length, ret_text, text_size))
         return false;
-    }
-    while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
-        length--;
-    buffer[length] = '\0';
     *ret_password = buffer;
     return true;
 }
@@ -134,7 +114,7 @@ static bool link_files_readable(const struct link *link, enum link_reason *ret_r
 }
 
 static void link_attempt(struct link *link) {
-    char buffer[PASSWORD_SIZE], text[LINE_SIZE / 4];
+    char buffer[CREDENTIAL_SIZE], text[LINE_SIZE / 4];
     const char *password = NULL;
     enum link_reason reason = LINK_CREDENTIALS;
     if (!link_password(link, buffer, &password, text, sizeof text) || !link_files_readable(link, &reason, text, sizeof text)) {
@@ -215,7 +195,8 @@ static void link_up(struct link *link, const struct mqtt_command *notice) {
     if (!mqtt->muted)
         mqtt->sink.link_up(mqtt->sink.context, &up);
     pthread_mutex_unlock(&mqtt->lock);
-    (void)mqtt_handle_subscribe(link); /* a refusal is not fatal; a lost connection is told by its own notice */
+    if (link->commands)
+        (void)mqtt_handle_subscribe(link); /* a refusal is not fatal; a lost connection is told by its own notice */
 }
 
 static void link_failed(struct link *link, const struct mqtt_command *notice) {

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "gateway/io/mqtt.h"
+#include "gateway/io/mqtt_bucket.h"
 #include "gateway/io/mqtt_probe.h"
 #include "gateway/io/mqtt_queue.h"
 #include "gateway/io/mqtt_reason.h"
@@ -28,6 +29,8 @@ struct link {
     struct config_mqtt config; /* its texts are copies */
     const char *uri, *status_topic, *command_filter;
     bool numeric; /* the host is an address */
+    bool commands; /* are subscribed to */
+    _Atomic uint64_t dropped; /* commands, since the start */
 
     /* The pump's own. */
     void *handle;
@@ -50,6 +53,7 @@ struct link {
     int64_t progress_us; /* of the last acknowledgement, or when the first of the flights took off */
     char tls_text[64];   /* OpenSSL's, of this attempt */
     int leave_reason;    /* of the broker's DISCONNECT, or 0 */
+    struct mqtt_bucket bucket;
     struct flight flights[2][WINDOW_MAX];
 };
 

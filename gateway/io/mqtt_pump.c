@@ -91,10 +91,12 @@ static const char *join_text(struct arena *arena, const char *first, const char 
     return joined;
 }
 
-static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, const struct config_mqtt *config) {
+static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, const struct config_uplink *uplink) {
+    const struct config_mqtt *config = &uplink->mqtt;
     struct arena *arena = &mqtt->arena;
     link->mqtt = mqtt;
     link->index = index;
+    link->commands = uplink->commands;
     link->state = STATE_IDLE;
     link->deadline_us = NOW_NEVER;
     link->config = *config;
@@ -108,7 +110,7 @@ static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, cons
     link->config.key_file = copy_text(arena, config->key_file);
     link->config.topic_prefix = copy_text(arena, config->topic_prefix);
     link->status_topic = join_text(arena, config->topic_prefix, "/status");
-    link->command_filter = join_text(arena, config->topic_prefix, "/cmd/#");
+    link->command_filter = join_text(arena, config->topic_prefix, "/cmd/+");
 
     unsigned char address[sizeof(struct in6_addr)];
     link->numeric = inet_pton(AF_INET, config->host, address) == 1 || inet_pton(AF_INET6, config->host, address) == 1;
@@ -135,7 +137,7 @@ enum err mqtt_open(const struct config *config, const char *credentials_dir, con
     mqtt->links_count = config->uplinks_count;
     for (uint16_t i = 0; i < config->uplinks_count; i++) {
         CHECK(config->uplinks[i].kind == UPLINK_MQTT);
-        link_init(&mqtt->links[i], mqtt, i, &config->uplinks[i].mqtt);
+        link_init(&mqtt->links[i], mqtt, i, &config->uplinks[i]);
     }
     if (pthread_create(&mqtt->pump, NULL, pump_run, mqtt) != 0) {
         mqtt_free(mqtt);
@@ -182,6 +184,11 @@ void mqtt_send(struct mqtt *mqtt, uint16_t uplink, uint16_t slot, const char *to
     command->qos = qos;
     command->retain = retain;
     mqtt_queue_put(&mqtt->queue, command);
+}
+
+uint64_t mqtt_dropped(const struct mqtt *mqtt, uint16_t uplink) {
+    CHECK(uplink < mqtt->links_count);
+    return atomic_load(&mqtt->links[uplink].dropped);
 }
 
 int64_t mqtt_busy_us(const struct mqtt *mqtt) {

@@ -28,6 +28,8 @@ struct client {
     int fd;     /* -1: free */
     bool asks;  /* its request is under way */
     bool ended; /* it will send nothing more */
+    bool owner; /* of this machine, as far as the gateway goes */
+    uint32_t uid;
     char bytes[SOCKET_LINE_SIZE];
     size_t length;
     int64_t next_us, idle_us; /* its next line not before; gone when silent until */
@@ -68,6 +70,16 @@ static char *line_end(struct client *client) {
     return memchr(client->bytes, '\n', client->length);
 }
 
+static void client_identify(struct client *client) {
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    client->uid = UINT32_MAX;
+    if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return;
+    client->uid = peer.uid;
+    client->owner = peer.uid == 0 || peer.uid == geteuid();
+}
+
 static void client_accept(struct socket_server *server) {
     struct client refused = {.fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC)}, *client = &refused;
     if (refused.fd < 0)
@@ -77,6 +89,7 @@ static void client_accept(struct socket_server *server) {
             client = &server->clients[i];
     if (client != &refused) {
         *client = (struct client){.fd = refused.fd, .idle_us = now_mono_us() + SOCKET_IDLE_US};
+        client_identify(client);
         return;
     }
     client_say(client, "error ", "others are asking already; try again when they have finished");
@@ -94,7 +107,7 @@ static void client_hear(struct client *client) {
     }
     client->length += (size_t)length;
     if (!line_end(client) && client->length == sizeof(client->bytes)) {
-        client_say(client, "error ", "expected a line of at most 1023 characters");
+        client_say(client, "error ", "expected a line of at most 4223 bytes");
         if (client->fd >= 0)
             client_close(client);
     }
@@ -115,6 +128,8 @@ static void client_ask(struct socket_server *server, struct client *client) {
         return;
     }
     pthread_mutex_lock(&server->mutex);
+    request.uid = client->uid;
+    request.owner = client->owner;
     request.guest.id = ++server->id;
     server->under_way = true;
     server->answered = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* STATE_DIR/control, a unix stream socket: a person's commands ask a bus through the running gateway, in its spare time. One
- * line is a request, one line its answer, in the order asked. ASCII, words parted by one space, ended by a line feed.
+/* STATE_DIR/control, a unix stream socket: a person's commands ask a bus through the running gateway, in its spare time, or ask the
+ * gateway itself to do something. One line is a request, one line its answer, in the order asked. Words parted by one space, ended by
+ * a line feed; ASCII but for JSON, which is UTF-8.
  *
  *   bus NAME_OR_PORT                              -> bus NAME BAUD PARITY STOP_BITS     (BAUD 0: a network)
  *   request NAME_OR_PORT UNIT PDU TIMEOUT_MS      -> answer PDU TURNAROUND_US           the answer's PDU
@@ -9,10 +10,13 @@
  *       TIMEOUT_MS 1..10000                          corrupt
  *                                                    refused time                       no pause was long enough
  *                                                    refused fire                       poller.h, GUEST_LOOKS_FIRE: ask another count
+ *   command VERB JSON                             -> JSON: docs/commands.md, "Reply"
  *   anything else                                 -> error TEXT, which says what was expected
  *
- * Only reads: what switches something goes another way, where it is recorded. Whoever may open the file may ask (mode 0660, in the
- * state folder); it goes with the gateway.
+ * A bus is only read: what switches something is a command, which is recorded. Whoever may open the file may ask (mode 0660, in the
+ * state folder, which is 0700 as a service); it goes with the gateway. Who a client is, the kernel says (SO_PEERCRED), not the client:
+ * root and the gateway's own user may command what otherwise needs a signature, because they own the machine: they could read the
+ * key, write the configuration, and write to the relay with the gateway stopped.
  *
  * Bounded, so that it slows nothing down: one request under way in all, the others wait in turn; SOCKET_CLIENTS_MAX clients, lines
  * of SOCKET_LINE_SIZE, a longer one ends the connection; a client's next line is looked at SOCKET_PAUSE_US after its last
@@ -25,15 +29,22 @@
 
 #define SOCKET_NAME "control"
 #define SOCKET_CLIENTS_MAX 4
-#define SOCKET_LINE_SIZE 1024
+#define SOCKET_LINE_SIZE (COMMAND_SIZE + 128) /* "command VERB " and the longest command */
 #define SOCKET_PAUSE_US 10000
 #define SOCKET_IDLE_US 60000000
 #define SOCKET_BUS_SIZE 256
 
+enum socket_asks { SOCKET_ASKS_GUEST, SOCKET_ASKS_BUS, SOCKET_ASKS_COMMAND };
+
 struct socket_request {
-    bool describes; /* "bus": `guest` has nothing but its id */
-    char bus[SOCKET_BUS_SIZE];
-    struct guest_request guest; /* its id goes with the answer */
+    enum socket_asks asks;
+    char bus[SOCKET_BUS_SIZE];  /* GUEST, BUS */
+    struct guest_request guest; /* GUEST; its id goes with every answer */
+    char verb[NAME_SIZE];       /* COMMAND */
+    uint32_t uid;               /* whose process it is, as the kernel says */
+    bool owner;                 /* root, or the gateway's own user */
+    uint32_t payload_size;
+    char payload[SOCKET_LINE_SIZE]; /* COMMAND; nothing else is read when `asks` is something else */
 };
 
 struct socket_sink {

@@ -9,7 +9,9 @@
 #define READ_PDU_SIZE 5
 #define EXCEPTION_FLAG 0x80
 
-static const char *const expected = "expected 'bus NAME_OR_PORT' or 'request NAME_OR_PORT UNIT PDU TIMEOUT_MS', words parted by one space";
+static const char *const expected =
+    "expected 'bus NAME_OR_PORT', 'request NAME_OR_PORT UNIT PDU TIMEOUT_MS' or 'command VERB JSON', words parted by one space";
+static const char command_word[] = "command ";
 
 static unsigned split(char *line, char *words[WORDS_MAX + 1]) {
     unsigned count = 0;
@@ -50,19 +52,36 @@ static bool read_pdu(const char *word, struct pdu *ret_pdu) {
     return true;
 }
 
+/* What the JSON says is read later, on the loop, by what reads a broker's commands too. */
+static bool read_command(const char *rest, struct socket_request *ret_request, const char **ret_error) {
+    const char *space = strchr(rest, ' ');
+    size_t length = space ? (size_t)(space - rest) : 0;
+    *ret_error = "expected a verb and its JSON behind 'command', parted by one space; `yanhuo command` lists the verbs";
+    if (length == 0 || length >= sizeof(ret_request->verb) || strlen(space + 1) >= sizeof(ret_request->payload))
+        return false;
+    ret_request->asks = SOCKET_ASKS_COMMAND;
+    memcpy(ret_request->verb, rest, length);
+    ret_request->payload_size = (uint32_t)strlen(space + 1);
+    memcpy(ret_request->payload, space + 1, ret_request->payload_size);
+    return true;
+}
+
 bool socket_line_read(char *line, struct socket_request *ret_request, const char **ret_error) {
     char *words[WORDS_MAX + 1];
     uint64_t unit_id, timeout_ms;
-    unsigned count = split(line, words);
     memset(ret_request, 0, sizeof(*ret_request));
+    if (strncmp(line, command_word, sizeof(command_word) - 1) == 0)
+        return read_command(line + sizeof(command_word) - 1, ret_request, ret_error);
+    unsigned count = split(line, words);
     *ret_error = expected;
-    ret_request->describes = count == 2 && strcmp(words[0], "bus") == 0;
-    if (!ret_request->describes && (count != 5 || strcmp(words[0], "request") != 0))
+    bool describes = count == 2 && strcmp(words[0], "bus") == 0;
+    ret_request->asks = describes ? SOCKET_ASKS_BUS : SOCKET_ASKS_GUEST;
+    if (!describes && (count != 5 || strcmp(words[0], "request") != 0))
         return false;
     *ret_error = "expected the name of a bus or its port";
     if (words[1][0] == '\0' || !text_is_utf8(words[1], strlen(words[1])) || !text_copy(ret_request->bus, sizeof(ret_request->bus), words[1]))
         return false;
-    if (ret_request->describes)
+    if (describes)
         return true;
     *ret_error = "expected a unit id from 1 to 255";
     if (!text_read_u64(words[2], &unit_id) || unit_id < 1 || unit_id > 255)

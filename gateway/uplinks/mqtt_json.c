@@ -334,6 +334,13 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     lanes_json(payload, "lost", counters->lost);
     lanes_json(payload, "evicted", counters->evicted);
     json_key_u64(payload, "store_failures", counters->store_failures);
+    json_key(payload, "commands");
+    text_add_char(payload, '{');
+    json_key_u64(payload, "accepted", counters->commands.accepted);
+    json_key_u64(payload, "refused", counters->commands.refused);
+    json_key_u64(payload, "dropped", counters->commands.dropped);
+    json_key_u64(payload, "replies_dropped", counters->commands.replies_dropped);
+    text_add_char(payload, '}');
     buses_json(json, payload, counters->buses);
     timeouts_json(json, payload, counters->device_timeouts_us);
     json_key(payload, "uplinks");

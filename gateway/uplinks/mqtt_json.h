@@ -15,6 +15,13 @@ struct mqtt_json {
     uint64_t start;
 };
 
+struct command_reply {
+    char id[NAME_SIZE]; /* of the command; "": it had none that can be read */
+    enum command_verb verb; /* 0: there is none */
+    int64_t at_ms;
+    struct command_outcome outcome;
+};
+
 /* A stored entry: reading/{device} or event. `replayed` marks what is not live. */
 bool mqtt_json_entry(const struct mqtt_json *json, const struct entry *entry, bool replayed, struct text *topic, struct text *payload);
 /* alarm/{device}/{alarm}: the present state, retained. `seq` is its newest event in this start (0: none), `at_ms` when the state was
@@ -23,6 +30,9 @@ bool mqtt_json_alarm(const struct mqtt_json *json, const struct alarm_event *eve
 /* meta/{device}: points, types, units, names, place. */
 bool mqtt_json_meta(const struct mqtt_json *json, uint16_t device, struct text *topic, struct text *payload);
 bool mqtt_json_status(const struct mqtt_json *json, bool online, const struct now *now, int64_t since_ms, struct text *topic, struct text *payload);
+/* reply/{id}, whose id must not be "": what became of a command. The payload alone is the answer to a local client. */
+bool mqtt_json_reply(const struct mqtt_json *json, const struct command_reply *reply, struct text *topic, struct text *payload);
+void mqtt_json_reply_payload(const struct mqtt_json *json, const struct command_reply *reply, struct text *payload);
 bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters *counters, const struct now *now, struct text *topic, struct text *payload);
 
 #endif

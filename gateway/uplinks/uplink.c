@@ -10,7 +10,8 @@
  *
  * What is sent next, as long as the window has room (uplink_send.c):
  *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
- *    6 meta     7 fire and 8 other events of the backlog               9 live readings       10 readings of the backlog
+ *    6 replies to commands     7 meta, health                      8 fire and 9 other events of the backlog
+ *   10 live readings          11 readings of the backlog
  * The present state "normal" of an alarm that nothing was heard of since start is not sent: what the broker retains of it stays.
  * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one. Readings and backlog in flight
  * have caps: halved when an acknowledgement takes 250 ms longer than the link needs (twice its fastest), grown by one for each
@@ -124,6 +125,7 @@ static void forget_connection(struct uplink *uplink) {
     queue_clear(&uplink->fire_alarms);
     queue_clear(&uplink->other_alarms);
     queue_clear(&uplink->metas);
+    replies_all_lost(&uplink->replies);
 }
 
 static int64_t pause_us(struct uplink *uplink) {
@@ -174,6 +176,22 @@ void uplink_on_alarm(struct uplink *uplink, uint16_t alarm) {
         queue_put(uplink->json.config->alarms[alarm].class == CLASS_FIRE ? &uplink->fire_alarms : &uplink->other_alarms, alarm);
 }
 
+void uplink_on_command(struct uplink *uplink, const struct command_reply *reply) {
+    if (reply->id[0])
+        uplink->counters->commands.replies_dropped += replies_put(&uplink->replies, reply);
+}
+
+void uplink_on_flood(struct uplink *uplink, const struct now *now, uint64_t dropped) {
+    if (dropped && !uplink->flood_dropped)
+        trace_add(uplink->trace, now->mono_us, TRACE_WARNING, "uplink %s: too many commands; beyond %d a second they are dropped unseen", name_of(uplink),
+                  COMMANDS_PER_S);
+    if (!dropped && uplink->flood_dropped)
+        trace_add(uplink->trace, now->mono_us, TRACE_WARNING, "uplink %s: the flood of commands is over; %llu were dropped", name_of(uplink),
+                  (unsigned long long)uplink->flood_dropped);
+    uplink->flood_dropped = dropped ? uplink->flood_dropped + dropped : 0;
+    uplink->counters->commands.dropped += dropped;
+}
+
 void uplink_on_stop(struct uplink *uplink, const struct now *now) {
     uplink->stopping = true;
     uplink->close_at_us = now->mono_us + UPLINK_CLOSE_US;
@@ -210,6 +228,9 @@ static void take_back(struct uplink *uplink, const struct uplink_slot *slot) {
     case SLOT_META:
         queue_put(&uplink->metas, (uint16_t)slot->item);
         return;
+    case SLOT_REPLY:
+        replies_lost(&uplink->replies, slot->item);
+        return;
     case SLOT_STATUS:
         uplink->status_due = true;
         return;
@@ -242,6 +263,8 @@ void uplink_on_acked(struct uplink *uplink, const struct event *event) {
         take_back(uplink, &slot);
         return;
     }
+    if (slot.kind == SLOT_REPLY)
+        replies_done(&uplink->replies, slot.item);
     uplink->counters->uplinks[uplink->index].refused += result == ACK_REFUSED;
     if (result == ACK_REFUSED && !uplink->refusal_told) { /* once a connection; the counter tells how many */
         uplink->refusal_told = true;

@@ -9,6 +9,7 @@
 #include "gateway/core/core.h"
 #include "gateway/uplinks/flow.h"
 #include "gateway/uplinks/mqtt_json.h"
+#include "gateway/uplinks/replies.h"
 
 #define UPLINK_BACKOFF_MS 1000      /* first pause; doubles */
 #define UPLINK_BACKOFF_MAX_MS 60000 /* with the quarter more by chance, a broker that came back is found within 75 s */
@@ -22,7 +23,7 @@
 
 enum uplink_state { UPLINK_DOWN, UPLINK_CONNECTING, UPLINK_UP, UPLINK_CLOSING, UPLINK_CLOSED };
 
-enum slot_kind { SLOT_FREE, SLOT_STATUS, SLOT_HEALTH, SLOT_ALARM, SLOT_META, SLOT_LIVE, SLOT_BACKLOG };
+enum slot_kind { SLOT_FREE, SLOT_STATUS, SLOT_HEALTH, SLOT_ALARM, SLOT_REPLY, SLOT_META, SLOT_LIVE, SLOT_BACKLOG };
 
 struct uplink_share { /* how much of the window what can wait may take, as the link bears it */
     uint16_t cap, acks;
@@ -31,7 +32,7 @@ struct uplink_share { /* how much of the window what can wait may take, as the l
 struct uplink_slot {
     enum slot_kind kind;
     enum lane lane; /* LIVE, BACKLOG */
-    uint32_t item;  /* place in its flow; alarm or device index */
+    uint32_t item;  /* place in its flow; alarm or device index; number of a reply */
     int64_t sent_us;
 };
 
@@ -77,6 +78,8 @@ struct uplink {
     bool status_due;
     int64_t health_due_us;
     struct uplink_queue fire_alarms, other_alarms, metas;
+    struct replies replies;
+    uint64_t flood_dropped; /* commands, in the flood that goes on; 0: none does */
 
     uint64_t delivered_seq; /* the live event whose acknowledgement came in this step; 0: none */
     struct flow flows[LANES_COUNT];
@@ -93,6 +96,9 @@ void uplink_on_acked(struct uplink *uplink, const struct event *event);
 void uplink_on_rows(struct uplink *uplink, const struct event *event);
 void uplink_on_clock(struct uplink *uplink); /* moved, or its trust changed: the status says so */
 void uplink_on_alarm(struct uplink *uplink, uint16_t alarm);
+/* What became of a command that came through this uplink; one without an id has nowhere to be answered. */
+void uplink_on_command(struct uplink *uplink, const struct command_reply *reply);
+void uplink_on_flood(struct uplink *uplink, const struct now *now, uint64_t dropped);
 void uplink_on_stop(struct uplink *uplink, const struct now *now);
 
 void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *effects);

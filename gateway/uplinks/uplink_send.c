@@ -84,6 +84,15 @@ static bool pick_alarm(struct uplink *uplink, struct uplink_queue *queue, struct
     return true;
 }
 
+static bool pick_reply(struct uplink *uplink, struct message *message) {
+    const struct reply *reply = replies_take(&uplink->replies);
+    if (!reply)
+        return false;
+    message->slot = (struct uplink_slot){.kind = SLOT_REPLY, .item = reply->number};
+    message->rendered = mqtt_json_reply(&uplink->json, &reply->text, &message->topic, &message->payload);
+    return true;
+}
+
 static bool pick_meta(struct uplink *uplink, struct message *message) {
     uint16_t index;
     if (!queue_take(&uplink->metas, &index))
@@ -185,10 +194,11 @@ static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *
 static bool pick(struct uplink *uplink, const struct now *now, struct effects *effects, struct message *message) {
     if (uplink->stopping)
         return pick_live(uplink, LANE_FIRE, message) || pick_alarm(uplink, &uplink->fire_alarms, message) || pick_live(uplink, LANE_EVENT, message) ||
-               pick_alarm(uplink, &uplink->other_alarms, message) || pick_live(uplink, LANE_READING, message) || pick_status(uplink, now, message);
+               pick_alarm(uplink, &uplink->other_alarms, message) || pick_reply(uplink, message) || pick_live(uplink, LANE_READING, message) ||
+               pick_status(uplink, now, message);
     return pick_status(uplink, now, message) || pick_live(uplink, LANE_FIRE, message) || pick_alarm(uplink, &uplink->fire_alarms, message) ||
-           pick_live(uplink, LANE_EVENT, message) || pick_alarm(uplink, &uplink->other_alarms, message) || pick_meta(uplink, message) ||
-           pick_health(uplink, now, message) || pick_backlog(uplink, LANE_FIRE, effects, message) ||
+           pick_live(uplink, LANE_EVENT, message) || pick_alarm(uplink, &uplink->other_alarms, message) || pick_reply(uplink, message) ||
+           pick_meta(uplink, message) || pick_health(uplink, now, message) || pick_backlog(uplink, LANE_FIRE, effects, message) ||
            pick_backlog(uplink, LANE_EVENT, effects, message) || pick_live(uplink, LANE_READING, message) ||
            pick_backlog(uplink, LANE_READING, effects, message);
 }
@@ -198,6 +208,8 @@ static void skip(struct uplink *uplink, const struct now *now, const struct mess
               message->topic.bytes, PAYLOAD_SIZE);
     if (message->slot.kind == SLOT_LIVE || message->slot.kind == SLOT_BACKLOG)
         (void)flow_acked(&uplink->flows[message->slot.lane], message->slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG, message->slot.item);
+    if (message->slot.kind == SLOT_REPLY)
+        replies_done(&uplink->replies, message->slot.item);
 }
 
 void uplink_send(struct uplink *uplink, const struct now *now, struct effects *effects) {

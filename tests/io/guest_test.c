@@ -21,7 +21,7 @@
 #include "base/now.h"
 #include "field_program.h"
 
-#define TOLD_SIZE 1200
+#define TOLD_SIZE 4600
 
 struct site {
     struct field_program *program;
@@ -252,11 +252,11 @@ static void a_line_without_sense_is_refused(void **state) {
     hear(fd, answer);
     assert_string_equal(answer, "bus line 9600 none 1");
     assert_answer("bus nobody\n", "error no bus of this gateway");
-    memset(longest, 'x', 1100);
-    longest[1100] = '\0';
+    memset(longest, 'x', 4300);
+    longest[4300] = '\0';
     say(fd, longest);
     hear(fd, answer);
-    assert_string_equal(answer, "error expected a line of at most 1023 characters");
+    assert_string_equal(answer, "error expected a line of at most 4223 bytes");
     hear(fd, answer);
     assert_string_equal(answer, "");
     close(fd);

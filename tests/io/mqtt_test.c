@@ -199,25 +199,69 @@ static void test_refused_topic(void **state) {
     watch_done(&fixture->watch);
 }
 
+static void publish(struct fixture *fixture, const char *options) {
+    char command[256];
+    snprintf(command, sizeof command, "mosquitto_pub -h 127.0.0.1 -p %u -q 1 %s", (unsigned)fixture->broker.port, options);
+    broker_run(&fixture->broker, command);
+}
+
+/* A command that the broker has kept from before is not even sent to us; one that it keeps from now on is marked. */
 static void test_commands(void **state) {
     struct fixture *fixture = *state;
-    char command[256];
     broker_start(&fixture->broker, NULL);
-    snprintf(command, sizeof command, "mosquitto_pub -h 127.0.0.1 -p %u -q 1 -r -t yanhuo/v1/test/cmd/reset -m old", (unsigned)fixture->broker.port);
-    broker_run(&fixture->broker, command);
+    publish(fixture, "-r -t yanhuo/v1/test/cmd/reset -m old");
     open_and_connect(fixture);
+    watch_sleep_ms(200); /* the broker answers the subscription */
+    publish(fixture, "-t yanhuo/v1/test/cmd/acknowledge -m new");
     watch_wait_received(&fixture->watch, 0, 1, 5000);
     struct watch_uplink uplink = watch_read(&fixture->watch, 0);
-    assert_int_equal(uplink.retained, 1);
-    assert_string_equal(uplink.topic, "yanhuo/v1/test/cmd/reset");
-    assert_string_equal(uplink.payload, "old");
-    snprintf(command, sizeof command, "mosquitto_pub -h 127.0.0.1 -p %u -q 1 -t yanhuo/v1/test/cmd/acknowledge -m new",
-             (unsigned)fixture->broker.port);
-    broker_run(&fixture->broker, command);
+    assert_int_equal(uplink.received, 1);
+    assert_int_equal(uplink.retained, 0);
+    assert_string_equal(uplink.topic, "yanhuo/v1/test/cmd/acknowledge");
+    assert_string_equal(uplink.payload, "new");
+    publish(fixture, "-r -t yanhuo/v1/test/cmd/reset -m kept");
     watch_wait_received(&fixture->watch, 0, 2, 5000);
     uplink = watch_read(&fixture->watch, 0);
     assert_int_equal(uplink.retained, 1);
-    assert_string_equal(uplink.payload, "new");
+    assert_string_equal(uplink.payload, "kept");
+    publish(fixture, "-t yanhuo/v1/test/cmd/reset/more -m deeper");
+    publish(fixture, "-t yanhuo/v1/test/cmd/shelve -m last");
+    watch_wait_received(&fixture->watch, 0, 3, 5000);
+    assert_string_equal(watch_read(&fixture->watch, 0).payload, "last");
+    watch_done(&fixture->watch);
+}
+
+static void test_no_commands_unless_configured(void **state) {
+    struct fixture *fixture = *state;
+    broker_start(&fixture->broker, NULL);
+    fixture->watch.configs[0].commands = false;
+    open_and_connect(fixture);
+    watch_send(&fixture->watch, 0, 0, "yanhuo/v1/test/event", 10, 1, false);
+    watch_wait_answers(&fixture->watch, 0, 1, 5000); /* whatever was subscribed to would be by now */
+    publish(fixture, "-t yanhuo/v1/test/cmd/acknowledge -m new");
+    watch_sleep_ms(200);
+    assert_int_equal(watch_read(&fixture->watch, 0).received, 0);
+    watch_done(&fixture->watch);
+}
+
+/* Ten thousand at once: a burst and what the time allows come through, the rest is counted, and publishing goes on. */
+static void test_flood_of_commands(void **state) {
+    struct fixture *fixture = *state;
+    broker_start(&fixture->broker, "allow_anonymous true\nmax_queued_messages 0\n");
+    open_and_connect(fixture);
+    watch_sleep_ms(200);
+    int64_t before_us = now_mono_us();
+    broker_run(&fixture->broker, "yes x | head -n 10000 > flood");
+    publish(fixture, "-l -t yanhuo/v1/test/cmd/acknowledge < flood");
+    watch_pump(&fixture->watch, 0, 20, 200, 200);
+    for (unsigned i = 0; i < 1000 && watch_read(&fixture->watch, 0).received + mqtt_dropped(fixture->watch.mqtt, 0) < 10000; i++)
+        watch_sleep_ms(10);
+    struct watch_uplink uplink = watch_read(&fixture->watch, 0);
+    unsigned most = COMMANDS_BURST + (unsigned)((now_mono_us() - before_us) / 1000000 + 1) * COMMANDS_PER_S;
+    assert_int_equal(uplink.received + mqtt_dropped(fixture->watch.mqtt, 0), 10000);
+    assert_in_range(uplink.received, COMMANDS_BURST, most);
+    assert_int_equal(uplink.acked[ACK_OK], 200);
+    assert_true(uplink.up);
     watch_done(&fixture->watch);
 }
 
@@ -342,6 +386,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_no_credentials_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_topic, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_commands_unless_configured, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flood_of_commands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disconnect, setup, teardown),
         cmocka_unit_test_setup_teardown(test_200_connections, setup, teardown),
     };

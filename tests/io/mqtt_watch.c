@@ -81,6 +81,7 @@ void watch_init(struct watch *watch, uint16_t port) {
         watch->configs[i] = (struct config_uplink){
             .name = ids[i],
             .kind = UPLINK_MQTT,
+            .commands = true,
             .mqtt = {.host = "127.0.0.1",
                      .port = port,
                      .client_id = ids[i],

@@ -13,7 +13,9 @@ FOREIGN = {
     "sqlite3.h": ["gateway/io/store*.c"],
     "yaml.h": ["config/yaml.c"],
     "systemd/sd-daemon.h": ["gateway/io/notify.c"],
-    "cjson/cJSON.h": ["*.c"],
+    "cjson/cJSON.h": ["gateway/io/command_json.c"],
+    "openssl/hmac.h": ["gateway/io/hmac.c"],
+    "openssl/crypto.h": ["gateway/io/hmac.c"],
     # Pollers of TCP endpoints are stepped on the loop, and a layer of our own between them and libuv would only repeat it.
     "uv.h": ["gateway/io/loop.c", "sensors/tcp_link.c"],
 }

@@ -23,8 +23,8 @@ MAY_USE = {
     "gateway/main.c": ALL,
     "gateway/commands/": ALL,
 }
-# The shells of io know nothing of each other, but all may use these.
-SHARED_IO = ("inbox", "worker")
+# The shells of io know nothing of each other, but all may use these, which are no shells of their own.
+SHARED_IO = ("inbox", "worker", "credential", "hmac")
 # The shells of the buses belong to whoever joins both halves; their inner parts only to the shells.
 SHELLS = ("sensors/bus_",)
 SHELL_PARTS = ("sensors/rtu_line.", "sensors/rtu_port.", "sensors/tcp_link.")

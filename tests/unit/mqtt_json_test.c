@@ -298,6 +298,8 @@ static void test_health(void **state) {
     counters.poll_late_max_us = 42;
     counters.lost[LANE_READING] = 3;
     counters.uplinks[0].reason = LINK_CREDENTIALS;
+    counters.commands.refused = 2;
+    counters.commands.dropped = 9000;
     struct now now = {.wall_ms = 1795406400123, .wall_trusted = true};
     assert_true(mqtt_json_health(&json, &counters, &now, &topic, &payload));
     assert_message(
@@ -306,9 +308,22 @@ static void test_health(void **state) {
         "\"readings_bad\":0,\"alarms_active\":0,\"alarm_transitions\":0,\"lost\":{\"fire\":0,\"event\":0,\"reading\":3},\"evicted\":{\"fire\":0,"
         "\"event\":0,\"reading\":"
         "0},"
-        "\"store_failures\":0,\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
+        "\"store_failures\":0,\"commands\":{\"accepted\":0,\"refused\":2,\"dropped\":9000,\"replies_dropped\":0},\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
         "password\",\"sent\":0,\"acked\":0,"
         "\"refused\":0,\"resent\":0,\"connects\":0}}}");
+}
+
+static void test_replies(void **state) {
+    (void)state;
+    struct command_reply reply = {.id = "c-1", .verb = COMMAND_RESET, .at_ms = 1795406400123};
+    reply.outcome = (struct command_outcome){.ok = true, .event_start = START, .event_seq = 17};
+    assert_true(mqtt_json_reply(&json, &reply, &topic, &payload));
+    assert_message("yanhuo/v1/gw/reply/c-1", "{\"id\":\"c-1\",\"verb\":\"reset\",\"ok\":true,\"event\":\"gw-00000000000000ab-17\","
+                                             "\"at\":\"2026-11-23T12:00:00.123+08:00\"}");
+    setup(NULL);
+    reply = (struct command_reply){.at_ms = 1795406400123, .outcome = {.why = "no \"such\" command"}};
+    mqtt_json_reply_payload(&json, &reply, &payload); /* to a local client, who wrote no id and no command that there is */
+    assert_message("", "{\"id\":null,\"verb\":null,\"ok\":false,\"why\":\"no \\\"such\\\" command\",\"at\":\"2026-11-23T12:00:00.123+08:00\"}");
 }
 
 static void test_health_of_buses(void **state) {
@@ -413,6 +428,7 @@ int main(void) {
         cmocka_unit_test_setup(test_meta, setup),
         cmocka_unit_test_setup(test_health, setup),
         cmocka_unit_test_setup(test_health_of_buses, setup),
+        cmocka_unit_test_setup(test_replies, setup),
         cmocka_unit_test_setup(test_largest_entry_fits, setup),
         cmocka_unit_test_setup(test_what_does_not_fit_is_refused, setup),
         cmocka_unit_test_setup(test_largest_alarm_fits, setup),

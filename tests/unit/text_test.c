@@ -201,6 +201,77 @@ static void times(void **state) {
     }
 }
 
+static void times_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *string;
+        int64_t wall_ms;
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"1970-01-01T00:00:00-00:00", 0},
+        {"1969-12-31T23:59:59.999Z", -1},
+        {"2026-11-23T12:00:00.123+08:00", 1795406400123},
+        {"2026-11-23T04:00:00.123999999Z", 1795406400123}, /* cut, not rounded */
+        {"2026-11-23T04:00:00.5Z", 1795406400500},
+        {"2026-11-23T04:00:00.05Z", 1795406400050},
+        {"2000-02-29T00:00:00Z", 951782400000},
+        {"2000-02-29T23:59:00.000-00:01", 951868800000},
+        {"2024-02-29T12:00:00Z", 1709208000000},
+        {"2100-03-01T00:00:00+00:00", 4107542400000},
+        {"1969-12-31T14:30:00.000-09:30", 0},
+        {"0000-01-01T00:00:00Z", -62167219200000},
+        {"9999-12-31T23:59:59.999Z", 253402300799999},
+        {"2026-01-01T00:00:00+23:59", 1767139260000},
+    };
+    static const char *const wrong[] = {"",
+                                        "2026-11-23",
+                                        "2026-11-23T12:00:00",
+                                        "2026-11-23 12:00:00Z",
+                                        "2026-11-23t12:00:00z",
+                                        "2026-11-23T12:00:60Z",
+                                        "2026-11-23T12:60:00Z",
+                                        "2026-11-23T24:00:00Z",
+                                        "2026-13-01T00:00:00Z",
+                                        "2026-00-01T00:00:00Z",
+                                        "2026-04-31T00:00:00Z",
+                                        "2026-04-00T00:00:00Z",
+                                        "2026-02-29T00:00:00Z",
+                                        "2100-02-29T00:00:00Z",
+                                        "2026-11-23T12:00:00.Z",
+                                        "2026-11-23T12:00:00.1234567890Z",
+                                        "2026-11-23T12:00:00,5Z",
+                                        "2026-11-23T12:00:00+08",
+                                        "2026-11-23T12:00:00+0800",
+                                        "2026-11-23T12:00:00+24:00",
+                                        "2026-11-23T12:00:00+08:60",
+                                        "2026-11-23T12:00:00Z ",
+                                        " 2026-11-23T12:00:00Z",
+                                        "2026-11-23T12:00:00ZZ",
+                                        "+026-11-23T12:00:00Z",
+                                        "2026-1-23T12:00:00Z",
+                                        "12026-11-23T12:00:00Z"};
+    int64_t wall_ms = 77;
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++)
+        if (text_read_time(wrong[i], &wall_ms))
+            fail_msg("'%s' is read as a time", wrong[i]);
+    assert_int_equal(wall_ms, 77);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_true(text_read_time(cases[i].string, &wall_ms));
+        assert_int_equal(wall_ms, cases[i].wall_ms);
+    }
+    struct prng prng;
+    prng_init(&prng, 5);
+    for (unsigned i = 0; i < 100000; i++) { /* what is written is read back, in every zone */
+        char bytes[64];
+        struct text text;
+        int64_t written_ms = (int64_t)prng_below(&prng, 315537897600000 - 172800000) - 62167219200000 + 86400000;
+        text_init(&text, bytes, sizeof(bytes));
+        text_add_time(&text, written_ms, (int)prng_below(&prng, 2879) - 1439);
+        assert_true(text_read_time(bytes, &wall_ms));
+        assert_int_equal(wall_ms, written_ms);
+    }
+}
+
 static void strict_numbers(void **state) {
     (void)state;
     uint64_t u = 77;
@@ -287,6 +358,7 @@ int main(void) {
         cmocka_unit_test(json_strings),
         cmocka_unit_test(json_is_always_utf8),
         cmocka_unit_test(times),
+        cmocka_unit_test(times_read),
         cmocka_unit_test(strict_numbers),
         cmocka_unit_test(copies_and_names),
         cmocka_unit_test(floats_as_people_mean_them),
