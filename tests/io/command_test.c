@@ -307,6 +307,22 @@ static void a_signature_is_checked(void **state) {
     run_command("reset device=meter alarm=smoke --sign key", 2, "--sign and --gateway go together");
 }
 
+/* The whole road: raised by a reading, acknowledged by a command, told as an event; the same command again changes nothing. */
+static void what_can_be_done_is_done_once(void **state) {
+    (void)state;
+    field_command(site.program, "set meter/smoke 9", "ok");
+    wait_for("gateway.log", "alarm meter/smoke");
+    char arguments[256];
+    snprintf(arguments, sizeof(arguments), "acknowledge device=meter alarm=smoke -s %s --by Wang", site.state);
+    run_command(arguments, 0, "acknowledge: done, event t-");
+    run_command(arguments, 1, "acknowledge: refused: ");
+    snprintf(arguments, sizeof(arguments), "reset device=meter alarm=smoke -s %s --by Wang", site.state);
+    run_command(arguments, 1, "reset: refused: ");
+    field_command(site.program, "set meter/smoke 0", "ok");
+    (void)poll(NULL, 0, 1500);
+    run_command(arguments, 0, "reset: done, event t-");
+}
+
 static unsigned line_requests(void) {
     char line[512];
     unsigned requests = 0;
@@ -418,6 +434,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_refused, begin, finish),
         cmocka_unit_test_setup_teardown(what_was_retained_stays_where_it_is, begin, finish),
+        cmocka_unit_test_setup_teardown(what_can_be_done_is_done_once, begin, finish),
         cmocka_unit_test_setup_teardown(a_signature_is_checked, begin, finish),
         cmocka_unit_test_setup_teardown(a_flood_disturbs_nobody, begin, finish),
         cmocka_unit_test_setup_teardown(a_local_client_is_answered, begin, finish),
