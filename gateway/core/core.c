@@ -221,6 +221,7 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
               core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,
               core->config->uplinks_count, (unsigned long long)image->next_seq);
     core_records_on_start(core, now, image);
+    core_actions_on_start(core, now);
     seal_system(core, now, ENTRY_SYSTEM, "started",
                 image->absent        ? "the state folder cannot be used: nothing survives a restart"
                 : image->quarantined ? "a damaged file was put aside"

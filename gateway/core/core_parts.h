@@ -36,6 +36,10 @@ void core_alarm_becomes_real(struct core *core, const struct now *now, uint16_t 
 /* ---- core_actions.c ---- */
 void core_actions_init(struct core *core, struct arena *arena);
 void core_actions_on_alarm(struct core *core, const struct now *now, uint16_t alarm);
+/* Of what was wanted before: one of two that contradict each other gives way. */
+void core_actions_on_start(struct core *core, const struct now *now);
+/* The alarm is open since before: what its action asked for is done, unless it had given way. */
+void core_actions_on_restored(struct core *core, const struct now *now, uint16_t alarm);
 void core_actions_on_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading);
 void core_actions_on_device_back(struct core *core, const struct now *now, uint16_t device);
 void core_actions_on_time(struct core *core, const struct now *now);
@@ -62,7 +66,7 @@ void core_walk_end(struct core *core, const struct now *now);
 /* ---- core_records.c ---- */
 void core_records_init(struct core *core, struct arena *arena);
 void core_record_alarm(struct core *core, uint16_t alarm);
-void core_record_action(struct core *core, uint16_t action, uint64_t event_seq);
+void core_record_action(struct core *core, uint16_t action, uint16_t alarm, uint64_t event_seq); /* an event of this alarm */
 void core_record_derived(struct core *core, uint16_t derived);
 void core_record_command(struct core *core, unsigned slot, uint64_t event_seq);
 void core_record_problem(struct core *core, unsigned problem, uint64_t event_seq);
