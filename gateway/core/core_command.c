@@ -136,6 +136,10 @@ static bool do_unshelve(struct request *request) {
     return true;
 }
 
+static bool concerns(const struct request *request, uint16_t alarm) {
+    return request->alarm != CONFIG_NONE ? alarm == request->alarm : request->core->config->alarms[alarm].device == request->device;
+}
+
 /* One alarm, or all of a device; its communication alarm among them, because a detector that is being replaced is silent. */
 static bool do_out_of_service(struct request *request) {
     struct core *core = request->core;
@@ -145,19 +149,21 @@ static bool do_out_of_service(struct request *request) {
         request->why = "out of service needs a reason and an end ('until')";
         return false;
     }
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
-        if (request->alarm != CONFIG_NONE ? i != request->alarm : core->config->alarms[i].device != request->device)
+    for (uint16_t i = 0; on && i < core->config->alarms_count; i++) { /* all or none: an end too far for one is too far */
+        struct alarm trial;
+        if (!concerns(request, i))
             continue;
+        trial = *alarm_of(request, i);
+        if (!alarm_take_out(&trial, request->now, &aside, &request->why))
+            return false;
+    }
+    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
         struct alarm *alarm = alarm_of(request, i);
-        const char *why;
-        if (on ? alarm_take_out(alarm, request->now, &aside, &why) : alarm_put_back(alarm, request->now, &why)) {
-            told(request, i, on ? CAUSE_OUT_OF_SERVICE : CAUSE_IN_SERVICE);
-            any = true;
-        } else if (!any) {
-            request->why = why;
-            if (on)
-                return false; /* the same reason holds for all */
-        }
+        if (!concerns(request, i) ||
+            !(on ? alarm_take_out(alarm, request->now, &aside, &request->why) : alarm_put_back(alarm, request->now, &request->why)))
+            continue;
+        told(request, i, on ? CAUSE_OUT_OF_SERVICE : CAUSE_IN_SERVICE);
+        any = true;
     }
     return any;
 }
