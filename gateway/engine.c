@@ -48,7 +48,6 @@ static void on_stop(struct engine *engine, const struct event *event) {
 static void on_command(struct engine *engine, const struct event *event) {
     struct command_outcome outcome;
     core_on_command(&engine->core, &event->now, event->command, &outcome);
-    trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s refused: %s", event->command->id, outcome.why);
 }
 
 static void on_acked(struct engine *engine, const struct event *event) {
