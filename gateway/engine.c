@@ -52,19 +52,11 @@ static void on_stop(struct engine *engine, const struct event *event) {
 
 static void on_command(struct engine *engine, const struct event *event) {
     const struct command *command = event->command;
-    const struct command_rule *rule = command_rule(command->verb);
     struct command_reply reply = {.verb = command->verb, .at_ms = event->now.wall_ms};
     memcpy(reply.id, command->id, sizeof(reply.id));
     core_on_command(&engine->core, &event->now, command, &reply.outcome);
-    if (reply.outcome.ok) {
-        engine->counters.commands.accepted++;
-        trace_add(engine->trace, event->now.mono_us, TRACE_INFO, "command %s %s done for %s (%s)", command->id, rule ? rule->name : "?", command->by,
-                  command->peer);
-    } else {
-        engine->counters.commands.refused++;
-        trace_add(engine->trace, event->now.mono_us, TRACE_WARNING, "command %s %s refused (%s): %s", command->id[0] ? command->id : "without id",
-                  rule ? rule->name : "?", command->peer, reply.outcome.why);
-    }
+    engine->counters.commands.accepted += reply.outcome.ok;
+    engine->counters.commands.refused += !reply.outcome.ok;
     if (command->channel == CHANNEL_MQTT) {
         uplink_on_command(&engine->uplinks[command->uplink], &reply);
         return;

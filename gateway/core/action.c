@@ -19,7 +19,11 @@ void action_init(struct action *action, const struct config_action *rule) {
 }
 
 bool action_want(struct action *action) {
-    action->released = false;
+    if (action->released) { /* the write under way may be overtaken by what it gave way to: it is written once more after that */
+        action->released = false;
+        action->anew = true;
+        return true;
+    }
     if (action->state != ACTION_IDLE && action->state != ACTION_HELD)
         return false; /* it is on its way */
     action->attempts = action->undone = 0;
@@ -28,12 +32,13 @@ bool action_want(struct action *action) {
 }
 
 bool action_release(struct action *action) {
-    bool held = action->state != ACTION_IDLE;
+    bool wanted = action_wanted(action);
     if (action->state == ACTION_WRITING)
         action->released = true;
     else
         enter(action, ACTION_IDLE);
-    return held;
+    action->anew = false;
+    return wanted;
 }
 
 void action_on_handed(struct action *action, uint32_t write_id) {
@@ -61,6 +66,12 @@ enum action_news action_on_written(struct action *action, const struct now *now,
     if (action->released) {
         enter(action, ACTION_IDLE);
         action->released = false;
+        return ACTION_SAME;
+    }
+    if (action->anew) {
+        action->anew = false;
+        action->attempts = action->undone = 0;
+        enter(action, ACTION_DUE);
         return ACTION_SAME;
     }
     if (!ok) {
@@ -115,5 +126,6 @@ bool action_wanted(const struct action *action) {
 }
 
 bool action_failing(const struct action *action) {
-    return action->attempts >= ACTION_FAILING && action->state != ACTION_IDLE && action->state != ACTION_HELD;
+    uint32_t open = action->state == ACTION_WRITING || action->state == ACTION_VERIFYING; /* an attempt that may still succeed */
+    return action->attempts >= ACTION_FAILING + open && action->state != ACTION_IDLE && action->state != ACTION_HELD;
 }

@@ -40,6 +40,7 @@ struct action {
     uint32_t attempts; /* since it became due */
     uint32_t undone;   /* how often it was held and then read otherwise, since it became due: for how often that is told */
     bool released;     /* while its write is under way: idle when that ends */
+    bool anew;         /* wanted again after that, while the same write is under way: due when that ends */
     uint32_t write_id; /* of the write under way */
     int64_t retry_at_us, verify_until_us;
 };

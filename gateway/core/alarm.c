@@ -123,6 +123,11 @@ static void come_back(struct alarm *alarm, const struct now *now) {
     alarm->aside = (struct alarm_aside){.until_ms = 0};
 }
 
+/* Fire is never acknowledged by itself, whatever the rule says. */
+static bool needs_nobody(const struct alarm *alarm) {
+    return alarm->state == ALARM_ACKNOWLEDGED || (alarm->rule->auto_acknowledge && alarm->rule->class != CLASS_FIRE);
+}
+
 /* The delay is over: the condition has turned round. True when that is told. */
 static bool turn_round(struct alarm *alarm, const struct now *now, enum alarm_cause *ret_cause) {
     delay_stop(alarm);
@@ -139,7 +144,7 @@ static bool turn_round(struct alarm *alarm, const struct now *now, enum alarm_ca
     else if (alarm->rule->latch)
         enter(alarm, now, ALARM_LATCHED);
     else
-        enter(alarm, now, alarm->state == ALARM_ACKNOWLEDGED || alarm->rule->auto_acknowledge ? ALARM_NORMAL : ALARM_RETURNED);
+        enter(alarm, now, needs_nobody(alarm) ? ALARM_NORMAL : ALARM_RETURNED);
     return true;
 }
 
@@ -322,15 +327,15 @@ bool alarm_reset(struct alarm *alarm, const struct now *now, const char **ret_wh
 static bool aside_ok(const struct alarm *alarm, const struct now *now, const struct alarm_aside *aside, int64_t most_ms, int64_t fire_most_ms,
                      const char **ret_why) {
     bool fire = alarm->rule->class == CLASS_FIRE;
-    int64_t left_ms = aside->until_ms - now->wall_ms;
+    bool ahead = aside->until_ms > now->wall_ms;
     *ret_why = NULL;
     if (!now->wall_trusted)
         *ret_why = "the gateway's clock is not set, so it could not know the end";
     else if (!aside->by[0] || !aside->reason[0])
         *ret_why = "it needs a person and a reason";
-    else if (left_ms <= 0)
+    else if (!ahead)
         *ret_why = "its end is not in the future";
-    else if (left_ms > (fire ? fire_most_ms : most_ms))
+    else if (aside->until_ms - now->wall_ms > (fire ? fire_most_ms : most_ms))
         *ret_why = fire ? "that is too long for a fire alarm" : "that is too long";
     return !*ret_why;
 }
@@ -382,16 +387,26 @@ void alarm_test_returned(struct alarm *alarm, const struct now *now) {
         enter(alarm, now, ALARM_NORMAL);
 }
 
+bool alarm_test_ended(struct alarm *alarm, const struct now *now) {
+    if (alarm_state_active(alarm->state)) /* who acknowledged it took a test */
+        enter(alarm, now, ALARM_UNACKNOWLEDGED);
+    else
+        alarm_test_returned(alarm, now);
+    return alarm->state != ALARM_NORMAL;
+}
+
 /* ---- time, checks ---- */
 
 bool alarm_on_restart(struct alarm *alarm, const struct now *now) {
     mind_person(alarm, now, true);
     if (alarm->state != ALARM_SHELVED && alarm->state != ALARM_OUT_OF_SERVICE)
         return false;
-    int64_t left_ms = alarm->aside.until_ms - now->wall_ms;
-    if (left_ms > ALARM_OUT_MAX_MS)
-        left_ms = ALARM_OUT_MAX_MS;
-    if (now->wall_trusted && left_ms > 0) {
+    if (now->wall_trusted && alarm->aside.until_ms > now->wall_ms) { /* never longer than it could have been asked for now */
+        bool fire = alarm->rule->class == CLASS_FIRE;
+        int64_t most_ms = alarm->state == ALARM_SHELVED ? (fire ? ALARM_SHELF_FIRE_MAX_MS : ALARM_SHELF_MAX_MS)
+                                                        : (fire ? ALARM_OUT_FIRE_MAX_MS : ALARM_OUT_MAX_MS);
+        int64_t left_ms = alarm->aside.until_ms - now->wall_ms;
+        left_ms = left_ms < most_ms ? left_ms : most_ms;
         alarm->aside_us = now->mono_us + 1000 * left_ms;
         return false;
     }

@@ -99,6 +99,8 @@ bool alarm_put_back(struct alarm *alarm, const struct now *now, const char **ret
 
 /* A walk test's alarm is over when its condition is: nothing latches, nobody has to take it. */
 void alarm_test_returned(struct alarm *alarm, const struct now *now);
+/* The test is over: what is still active is real and nobody has taken it; what was put aside meanwhile stays so. False: it is normal. */
+bool alarm_test_ended(struct alarm *alarm, const struct now *now);
 
 int64_t alarm_next_wake(const struct alarm *alarm);
 void alarm_check(const struct alarm *alarm);

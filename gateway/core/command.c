@@ -10,7 +10,7 @@
 
 const struct command_text command_texts[] = {
     TEXT(FIELD_DEVICE, device, true),   TEXT(FIELD_ALARM, alarm, true),  TEXT(FIELD_POINT, point, true),     TEXT(FIELD_PLACE, place, true),
-    TEXT(FIELD_PROBLEM, problem, true), TEXT(FIELD_TO, to, false),       TEXT(FIELD_COMPANY, company, false), TEXT(FIELD_TYPE, type, true),
+    TEXT(FIELD_PROBLEM, problem, false), TEXT(FIELD_TO, to, false),       TEXT(FIELD_COMPANY, company, false), TEXT(FIELD_TYPE, type, true),
     TEXT(FIELD_WHAT, what, false),      TEXT(FIELD_REASON, reason, false),
 };
 const unsigned command_texts_count = ARRAY_COUNT(command_texts);

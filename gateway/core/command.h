@@ -59,8 +59,8 @@ struct command {
     char id[NAME_SIZE], by[NAME_SIZE];
     int64_t issued_ms, expires_ms;
     uint32_t fields; /* enum command_field: which of these were written */
-    char device[NAME_SIZE], alarm[NAME_SIZE], point[NAME_SIZE], place[NAME_SIZE], problem[NAME_SIZE], to[NAME_SIZE], company[NAME_SIZE],
-        type[NAME_SIZE];
+    char device[NAME_SIZE], alarm[NAME_SIZE], point[NAME_SIZE], place[NAME_SIZE], to[NAME_SIZE], company[NAME_SIZE], type[NAME_SIZE];
+    char problem[NAME_SIZE + 40]; /* a gateway's name, 16 and 20 digits: longer than a name */
     char what[EVENT_TEXT_SIZE], reason[EVENT_TEXT_SIZE];
     char value_text[VALUE_TEXT_SIZE]; /* VALUE as text; "" when it was a number */
     double value;

@@ -181,6 +181,7 @@ void core_on_polled(struct core *core, const struct polled *polled) {
         take_readings(core, now, polled->device, polled->readings, polled->count, polled->extra);
     }
     take_derived(core, now, polled->extra);
+    core_judge_composites(core, now);
     if (was_dead && device->state == DEVICE_ONLINE)
         core_actions_on_device_back(core, now, polled->device);
     if (device->state != DEVICE_UNKNOWN)
@@ -193,8 +194,7 @@ void core_on_time(struct core *core, const struct now *now) {
     core_alarms_on_time(core, now);
     core_actions_on_time(core, now);
     core_derive_on_time(core, now);
-    if (walk_over(&core->walk, now))
-        core_walk_end(core, now);
+    core_walk_on_time(core, now);
     publisher_on_time(&core->publisher, now);
 }
 
@@ -221,6 +221,7 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
               core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,
               core->config->uplinks_count, (unsigned long long)image->next_seq);
     core_records_on_start(core, now, image);
+    core_actions_on_start(core, now);
     seal_system(core, now, ENTRY_SYSTEM, "started",
                 image->absent        ? "the state folder cannot be used: nothing survives a restart"
                 : image->quarantined ? "a damaged file was put aside"

@@ -30,6 +30,8 @@ struct core_alarm {
     uint64_t event_seq; /* of its newest event, or of the one about its chattering that stands for it */
     bool changed; /* in core.changed */
     bool active;  /* counted in alarms_active */
+    bool composite_due; /* in core.composites_due */
+    bool shelved_as_configured;
     bool judged;  /* by evidence since start; before that "normal" is only what nobody has contradicted, and is not told */
     bool test;    /* came during a walk test: told as a test, retained state and records untouched */
 };
@@ -80,6 +82,8 @@ struct core {
     uint32_t *point_alarms_first; /* by global point: its alarms, composites too, are point_alarms[first[p]] .. [first[p + 1] - 1] */
     uint16_t *point_alarms;
     struct flood flood;
+    uint16_t *composites_due; /* composite alarms that a reading of this poll stands in, each once */
+    uint16_t composites_due_count;
     bool suppressions; /* some alarm is suppressed by another */
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
     uint16_t changed_count;

@@ -29,9 +29,9 @@ static uint64_t tell(struct core *core, const struct now *now, uint16_t index, b
     return core_seal_event(core, now, core_alarm_lane(core, action->rule->alarm), ENTRY_ACTION, &body);
 }
 
-/* What is wanted now, as its record says it, and whether its alarm for failing holds. */
-static void after_change(struct core *core, const struct now *now, uint16_t index, uint64_t event_seq) {
-    core_record_action(core, index, event_seq);
+/* What is wanted now, as its record says it, and whether its alarm for failing holds. The record goes with an event of `alarm`. */
+static void after_change(struct core *core, const struct now *now, uint16_t index, uint16_t alarm, uint64_t event_seq) {
+    core_record_action(core, index, alarm, event_seq);
     core_judge_truth(core, now, core->action_alarms[index], action_failing(&core->actions[index]));
 }
 
@@ -49,25 +49,48 @@ void core_actions_init(struct core *core, struct arena *arena) {
 
 /* ---- wanted and released ---- */
 
-/* Of two actions that want one point differently the newest wish holds. */
+static bool contradicts(const struct config_action *a, const struct config_action *b) {
+    return a->device == b->device && a->point == b->point && a->value != b->value;
+}
+
+/* Of two actions that want one point differently the newest wish holds. What gives way is forgotten in the commit that remembers the
+ * winner: after a power cut there are never two. */
 static void supersede_others(struct core *core, const struct now *now, uint16_t index) {
     const struct config_action *wanted = core->actions[index].rule;
     for (uint16_t i = 0; i < core->config->actions_count; i++) {
         const struct config_action *other = core->actions[i].rule;
-        if (i == index || other->device != wanted->device || other->point != wanted->point || other->value == wanted->value)
+        if (i == index || !contradicts(other, wanted) || !action_release(&core->actions[i]))
             continue;
-        if (action_release(&core->actions[i])) {
-            trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s gives way to %s", other->name, wanted->name);
-            after_change(core, now, i, core->alarms[wanted->alarm].event_seq);
-        }
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s gives way to %s", other->name, wanted->name);
+        after_change(core, now, i, wanted->alarm, core->alarms[wanted->alarm].event_seq);
     }
+}
+
+/* Whether another action that is wanted already stands against it. */
+static bool given_way(const struct core *core, uint16_t index) {
+    for (uint16_t i = 0; i < core->config->actions_count; i++)
+        if (i != index && action_wanted(&core->actions[i]) && contradicts(core->actions[i].rule, core->actions[index].rule))
+            return true;
+    return false;
+}
+
+void core_actions_on_start(struct core *core, const struct now *now) {
+    for (uint16_t i = 0; i < core->config->actions_count; i++)
+        if (action_wanted(&core->actions[i]) && given_way(core, i)) /* the configuration was changed to a contradiction meanwhile */
+            supersede_others(core, now, i);
+}
+
+void core_actions_on_restored(struct core *core, const struct now *now, uint16_t alarm) {
+    for (uint16_t i = 0; i < core->config->actions_count; i++)
+        if (core->config->actions[i].alarm == alarm && !given_way(core, i) && action_want(&core->actions[i]))
+            after_change(core, now, i, alarm, core->alarms[alarm].event_seq);
 }
 
 void core_actions_on_alarm(struct core *core, const struct now *now, uint16_t alarm) {
     for (uint16_t i = 0; i < core->config->actions_count; i++) {
         if (core->config->actions[i].alarm != alarm || !action_want(&core->actions[i]))
             continue;
-        core_record_action(core, i, core->alarms[alarm].event_seq);
+        core_record_action(core, i, alarm, core->alarms[alarm].event_seq);
         supersede_others(core, now, i);
     }
 }
@@ -79,7 +102,7 @@ bool core_actions_release(struct core *core, const struct now *now, uint16_t ala
             continue;
         released = true;
         trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s released", core->actions[i].rule->name);
-        after_change(core, now, i, tell(core, now, i, true, "released"));
+        after_change(core, now, i, alarm, tell(core, now, i, true, "released"));
     }
     return released;
 }
@@ -95,7 +118,7 @@ static void on_news(struct core *core, const struct now *now, uint16_t index, en
     trace_add(core->trace, now->mono_us, done ? TRACE_INFO : TRACE_ERROR, "action %s %s attempt=%u%s%s", action->rule->name,
               done ? "held" : "undone", action->attempts, done ? "" : " why=", done ? "" : why);
     uint64_t event_seq = worth_telling(done ? 1 : action->undone + action->attempts) ? tell(core, now, index, done, done ? "" : why) : RECORDS_NO_EVENT;
-    after_change(core, now, index, event_seq);
+    after_change(core, now, index, action->rule->alarm, event_seq);
 }
 
 static bool manual_written(struct core *core, const struct written *written) {
@@ -132,15 +155,13 @@ void core_on_written(struct core *core, const struct written *written) {
             continue;
         bool readable = config_point(core->config, action->rule->device, action->rule->point)->verify;
         on_news(core, now, i, action_on_written(action, now, written->ok, readable));
-        if (written->ok) {
-            core_judge_truth(core, now, core->action_alarms[i], action_failing(action));
-            return;
+        if (action->state == ACTION_RETRYING) { /* not when it was released meanwhile: nobody waits for this write then */
+            char why[EVENT_TEXT_SIZE];
+            describe_written(core->config, written, why);
+            trace_add(core->trace, now->mono_us, TRACE_ERROR, "action %s failed attempt=%u why=%s", action->rule->name, action->attempts, why);
+            if (worth_telling(action->attempts))
+                tell(core, now, i, false, why);
         }
-        char why[EVENT_TEXT_SIZE];
-        describe_written(core->config, written, why);
-        trace_add(core->trace, now->mono_us, TRACE_ERROR, "action %s failed attempt=%u why=%s", action->rule->name, action->attempts, why);
-        if (worth_telling(action->attempts))
-            tell(core, now, i, false, why);
         core_judge_truth(core, now, core->action_alarms[i], action_failing(action));
         return;
     }

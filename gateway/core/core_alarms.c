@@ -61,6 +61,7 @@ void core_alarms_init(struct core *core, struct arena *arena) {
     const struct config *config = core->config;
     core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
     core->changed = arena_take(arena, config->alarms_count, sizeof(*core->changed));
+    core->composites_due = arena_take(arena, config->alarms_count, sizeof(*core->composites_due));
     core->alarms_by_name = arena_take(arena, config->alarms_count, sizeof(*core->alarms_by_name));
     heap_init(&core->alarm_deadlines, config->alarms_count, arena);
     for (uint16_t i = 0; i < config->alarms_count; i++) {
@@ -112,7 +113,8 @@ static void seal_alarm(struct core *core, const struct now *now, uint16_t index,
     struct bytes_writer body;
     bytes_writer_init(&body, bytes, sizeof(bytes));
     struct core_alarm *slot = &core->alarms[index];
-    if (alarm_state_active(slot->alarm.state) && !slot->alarm.occurrence_seq) { /* this entry raises it: its id names the occurrence */
+    bool open = slot->alarm.state != ALARM_NORMAL && !alarm_state_aside(slot->alarm.state); /* it may have come and gone on a shelf */
+    if (open && !slot->alarm.occurrence_seq) { /* this entry raises it: its id names the occurrence */
         slot->alarm.occurrence_start = core->journal.start;
         slot->alarm.occurrence_seq = core->journal.next_seq;
     }
@@ -237,9 +239,10 @@ void core_alarm_changed(struct core *core, const struct now *now, uint16_t index
         return;
     }
     trace_alarm(core, now, index, cause);
-    if (!hidden(core, now, index, cause))
+    bool told = !hidden(core, now, index, cause);
+    if (told)
         seal_alarm(core, now, index, cause, ENTRY_ALARM);
-    core_record_alarm(core, index);
+    core_record_alarm(core, index, told ? slot->event_seq : RECORDS_NO_EVENT);
     slot->judged = true; /* by a person, too: what its event says, its retained state says */
     mark_changed(core, index);
     if (slot->alarm.state == ALARM_UNACKNOWLEDGED && cause != CAUSE_REALARM && cause != CAUSE_ESCALATE) {
@@ -247,6 +250,11 @@ void core_alarm_changed(struct core *core, const struct now *now, uint16_t index
         core_problem_on_alarm(core, now, index);
     }
     suppress_others(core, now, index);
+}
+
+void core_alarm_tell_state(struct core *core, uint16_t index) {
+    if (core->alarms[index].judged)
+        mark_changed(core, index);
 }
 
 void core_alarm_becomes_real(struct core *core, const struct now *now, uint16_t index) {
@@ -261,7 +269,7 @@ void core_alarm_becomes_real(struct core *core, const struct now *now, uint16_t 
 static void mark_judged(struct core *core, uint16_t index) {
     struct core_alarm *slot = &core->alarms[index];
     bool normal = slot->alarm.state == ALARM_NORMAL;
-    if (slot->judged || (normal && (slot->alarm.waiting || (slot->alarm.history & 1))))
+    if (slot->judged || slot->test || (normal && (slot->alarm.waiting || (slot->alarm.history & 1))))
         return;
     slot->judged = true;
     if (normal) /* any other state was told already */
@@ -304,7 +312,9 @@ void core_judge_reading(struct core *core, const struct now *now, uint16_t devic
             continue;
         if (slot->alarm.rule->condition == CONDITION_COMPOSITE) {
             condition_on_reading(&slot->condition, device, reading);
-            judge_composite(core, now, index);
+            if (!slot->composite_due) /* judged when all readings of this poll are in: core_judge_composites */
+                core->composites_due[core->composites_due_count++] = index;
+            slot->composite_due = true;
         } else if (reading->quality != QUALITY_GOOD) {
             alarm_on_blind(&slot->alarm, now);
         } else {
@@ -314,6 +324,17 @@ void core_judge_reading(struct core *core, const struct now *now, uint16_t devic
         }
         core_alarm_rearm(core, now, index);
     }
+}
+
+/* After all readings of a poll, derived ones too: two points that changed together are never looked at half old and half new. */
+void core_judge_composites(struct core *core, const struct now *now) {
+    for (unsigned i = 0; i < core->composites_due_count; i++) {
+        uint16_t index = core->composites_due[i];
+        core->alarms[index].composite_due = false;
+        judge_composite(core, now, index);
+        core_alarm_rearm(core, now, index);
+    }
+    core->composites_due_count = 0;
 }
 
 void core_judge_truth(struct core *core, const struct now *now, uint16_t index, bool condition) {
@@ -351,7 +372,10 @@ static void shelve_as_configured(struct core *core, const struct now *now, uint1
     const struct config_shelf *shelf = slot->alarm.rule->shelf;
     struct alarm_aside aside = {.until_ms = shelf ? shelf->until_ms : 0};
     const char *why;
-    if (!shelf || !now->wall_trusted || shelf->until_ms <= now->wall_ms || alarm_state_aside(slot->alarm.state))
+    if (!shelf || slot->shelved_as_configured || !now->wall_trusted || shelf->until_ms <= now->wall_ms)
+        return;
+    slot->shelved_as_configured = true; /* once a start: whoever unshelves it is not overruled when the clock is set again */
+    if (alarm_state_aside(slot->alarm.state))
         return;
     (void)text_copy(aside.by, sizeof(aside.by), shelf->by);
     (void)text_copy(aside.reason, sizeof(aside.reason), shelf->reason);
@@ -386,7 +410,7 @@ static void tell_open(struct core *core, const struct now *now, uint16_t index) 
     seal_alarm(core, now, index, CAUSE_RESTORED, ENTRY_ROSTER);
     count_active(core, slot);
     if (!alarm_state_aside(slot->alarm.state)) /* a relay may have lost it meanwhile */
-        core_actions_on_alarm(core, now, index);
+        core_actions_on_restored(core, now, index);
 }
 
 void core_alarms_on_start(struct core *core, const struct now *now) {

@@ -135,6 +135,10 @@ static bool do_unshelve(struct request *request) {
     return true;
 }
 
+static bool concerns(const struct request *request, uint16_t alarm) {
+    return request->alarm != CONFIG_NONE ? alarm == request->alarm : request->core->config->alarms[alarm].device == request->device;
+}
+
 /* One alarm, or all of a device; its communication alarm among them, because a detector that is being replaced is silent. */
 static bool do_out_of_service(struct request *request) {
     struct core *core = request->core;
@@ -144,19 +148,21 @@ static bool do_out_of_service(struct request *request) {
         request->why = "out of service needs a reason and an end ('until')";
         return false;
     }
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
-        if (request->alarm != CONFIG_NONE ? i != request->alarm : core->config->alarms[i].device != request->device)
+    for (uint16_t i = 0; on && i < core->config->alarms_count; i++) { /* all or none: an end too far for one is too far */
+        struct alarm trial;
+        if (!concerns(request, i))
             continue;
+        trial = *alarm_of(request, i);
+        if (!alarm_take_out(&trial, request->now, &aside, &request->why))
+            return false;
+    }
+    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
         struct alarm *alarm = alarm_of(request, i);
-        const char *why;
-        if (on ? alarm_take_out(alarm, request->now, &aside, &why) : alarm_put_back(alarm, request->now, &why)) {
-            told(request, i, on ? CAUSE_OUT_OF_SERVICE : CAUSE_IN_SERVICE);
-            any = true;
-        } else if (!any) {
-            request->why = why;
-            if (on)
-                return false; /* the same reason holds for all */
-        }
+        if (!concerns(request, i) ||
+            !(on ? alarm_take_out(alarm, request->now, &aside, &request->why) : alarm_put_back(alarm, request->now, &request->why)))
+            continue;
+        told(request, i, on ? CAUSE_OUT_OF_SERVICE : CAUSE_IN_SERVICE);
+        any = true;
     }
     return any;
 }
@@ -330,10 +336,10 @@ void core_on_command(struct core *core, const struct now *now, const struct comm
         ret_outcome->ok = true;
         ret_outcome->event_start = core->journal.start;
         ret_outcome->event_seq = remember(core, now, command);
-        trace_add(core->trace, now->mono_us, TRACE_INFO, "command %s id=%s by=%s channel=%s", rule->name, command->id, command->by, command->peer);
+        trace_add(core->trace, now->mono_us, TRACE_INFO, "command %s %s done for %s (%s)", command->id, rule->name, command->by, command->peer);
         return;
     }
     (void)text_copy(ret_outcome->why, sizeof(ret_outcome->why), request.why ? request.why : "it changes nothing here");
-    trace_add(core->trace, now->mono_us, TRACE_WARNING, "command %s refused id=%s channel=%s: %s", rule ? rule->name : "?", command->id, command->peer,
-              ret_outcome->why);
+    trace_add(core->trace, now->mono_us, TRACE_WARNING, "command %s %s refused (%s): %s", command->id[0] ? command->id : "without id",
+              rule ? rule->name : "?", command->peer, ret_outcome->why);
 }

@@ -22,6 +22,7 @@ uint16_t core_find_device(const struct core *core, const char *name);
 void core_alarms_init(struct core *core, struct arena *arena);
 /* `extra`: read beside the point's period. An alarm that wants several readings in agreement means those of the period. */
 void core_judge_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading, bool extra);
+void core_judge_composites(struct core *core, const struct now *now);
 /* An alarm that is fed with a truth: communication, action. */
 void core_judge_truth(struct core *core, const struct now *now, uint16_t alarm, bool condition);
 /* The state changed, or is told anew: event, record, retained state, actions, problem. */
@@ -30,12 +31,18 @@ void core_alarm_rearm(struct core *core, const struct now *now, uint16_t alarm);
 void core_alarms_on_start(struct core *core, const struct now *now);
 void core_alarms_on_clock(struct core *core, const struct now *now);
 void core_alarms_on_time(struct core *core, const struct now *now);
+/* Its retained state is sent again, if it is more than an assumption. */
+void core_alarm_tell_state(struct core *core, uint16_t alarm);
 /* The test is over: what is still in alarm is real. */
 void core_alarm_becomes_real(struct core *core, const struct now *now, uint16_t alarm);
 
 /* ---- core_actions.c ---- */
 void core_actions_init(struct core *core, struct arena *arena);
 void core_actions_on_alarm(struct core *core, const struct now *now, uint16_t alarm);
+/* Of what was wanted before: one of two that contradict each other gives way. */
+void core_actions_on_start(struct core *core, const struct now *now);
+/* The alarm is open since before: what its action asked for is done, unless it had given way. */
+void core_actions_on_restored(struct core *core, const struct now *now, uint16_t alarm);
 void core_actions_on_reading(struct core *core, const struct now *now, uint16_t device, const struct reading *reading);
 void core_actions_on_device_back(struct core *core, const struct now *now, uint16_t device);
 void core_actions_on_time(struct core *core, const struct now *now);
@@ -58,11 +65,12 @@ void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t al
 void core_problem_tell(struct core *core, const struct now *now, unsigned problem, const char *by, const char *what);
 void core_walk_tell(struct core *core, const struct now *now, bool ended);
 void core_walk_end(struct core *core, const struct now *now);
+void core_walk_on_time(struct core *core, const struct now *now); /* its time is over, or all were seen and have returned */
 
 /* ---- core_records.c ---- */
 void core_records_init(struct core *core, struct arena *arena);
-void core_record_alarm(struct core *core, uint16_t alarm);
-void core_record_action(struct core *core, uint16_t action, uint64_t event_seq);
+void core_record_alarm(struct core *core, uint16_t alarm, uint64_t event_seq);
+void core_record_action(struct core *core, uint16_t action, uint16_t alarm, uint64_t event_seq); /* an event of this alarm */
 void core_record_derived(struct core *core, uint16_t derived);
 void core_record_command(struct core *core, unsigned slot, uint64_t event_seq);
 void core_record_problem(struct core *core, unsigned problem, uint64_t event_seq);

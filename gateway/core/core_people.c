@@ -41,7 +41,7 @@ void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t al
     else if (opened)
         core_problem_tell(core, now, problem, "", "");
     else
-        core_record_problem(core, problem, core->alarms[alarm].event_seq); /* one more occurrence */
+        core_record_problem(core, problem, RECORDS_NO_EVENT); /* one more occurrence: its event may be of the fire lane */
 }
 
 /* ---- the walk test ---- */
@@ -85,11 +85,26 @@ void core_walk_end(struct core *core, const struct now *now) {
     walk_end(&core->walk);
     for (uint16_t i = 0; i < core->config->alarms_count; i++) {
         struct core_alarm *slot = &core->alarms[i];
-        if (!slot->test)
-            continue;
-        core_alarm_becomes_real(core, now, i); /* still active, or put aside meanwhile */
+        if (slot->test && alarm_test_ended(&slot->alarm, now))
+            core_alarm_becomes_real(core, now, i);
+        else if (slot->test)
+            core_alarm_changed(core, now, i, CAUSE_WALK_ENDED);
+        if (core->walk.detectors[i].scope)
+            core_alarm_tell_state(core, i); /* who connected during the test was not told it */
         core_alarm_rearm(core, now, i);
     }
+}
+
+static bool walk_complete(const struct core *core) {
+    bool complete = core->walk.on && core->walk.seen_count == core->walk.detectors_count;
+    for (uint16_t i = 0; complete && i < core->config->alarms_count; i++)
+        complete = !core->alarms[i].test;
+    return complete;
+}
+
+void core_walk_on_time(struct core *core, const struct now *now) {
+    if (walk_over(&core->walk, now) || walk_complete(core))
+        core_walk_end(core, now);
 }
 
 void core_on_delivered(struct core *core, const struct now *now, uint64_t seq) {

@@ -36,12 +36,12 @@ void core_records_init(struct core *core, struct arena *arena) {
 
 /* ---- marking ---- */
 
-void core_record_alarm(struct core *core, uint16_t alarm) {
-    records_mark(&core->records, alarm, core_alarm_lane(core, alarm), core->alarms[alarm].event_seq);
+void core_record_alarm(struct core *core, uint16_t alarm, uint64_t event_seq) {
+    records_mark(&core->records, alarm, core_alarm_lane(core, alarm), event_seq);
 }
 
-void core_record_action(struct core *core, uint16_t action, uint64_t event_seq) {
-    records_mark(&core->records, first_action(core) + action, core_alarm_lane(core, core->config->actions[action].alarm), event_seq);
+void core_record_action(struct core *core, uint16_t action, uint16_t alarm, uint64_t event_seq) {
+    records_mark(&core->records, first_action(core) + action, core_alarm_lane(core, alarm), event_seq);
 }
 
 void core_record_derived(struct core *core, uint16_t derived) {

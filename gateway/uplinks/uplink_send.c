@@ -73,8 +73,10 @@ static bool queue_take(struct uplink_queue *queue, uint16_t *ret_item) {
 
 static bool pick_alarm(struct uplink *uplink, struct uplink_queue *queue, struct message *message) {
     uint16_t index;
-    if (!queue_take(queue, &index))
-        return false;
+    do
+        if (!queue_take(queue, &index))
+            return false;
+    while (uplink->core->alarms[index].test); /* of a walk test: its retained state stays, and is sent again when the test is over */
     const struct core_alarm *slot = &uplink->core->alarms[index];
     struct alarm_event event;
     core_describe_alarm(uplink->core, index, CAUSE_CONDITION, &event);

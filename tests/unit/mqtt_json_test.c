@@ -146,7 +146,8 @@ static struct alarm_event alarm_event(void) {
                                 .phone = "0573-1",
                                 .location = "north",
                                 .zh = SMOKE,
-                                .en = "smoke"};
+                                .en = "smoke",
+                                .remedy_en = "call"};
 }
 
 #define ALARM_MEMBERS                                                                                                                                \
@@ -154,7 +155,8 @@ static struct alarm_event alarm_event(void) {
     "\"state\":\"unacknowledged\",\"condition\":\"equal\",\"value\":1,\"unit\":\"\",\"limit\":1,"                                                    \
     "\"since\":\"2026-11-23T11:59:50.000+08:00\",\"at\":\"2026-11-23T12:00:00.123+08:00\","                                                          \
     "\"place\":{\"key\":\"shed-1\",\"name\":\"" SMOKE "\",\"address\":\"1 \\\"Lake\\\" road\",\"phone\":\"0573-1\"},"                                \
-    "\"location\":\"north\",\"text\":{\"zh\":\"" SMOKE "\",\"en\":\"smoke\"},\"test\":false"
+    "\"location\":\"north\",\"text\":{\"zh\":\"" SMOKE "\",\"en\":\"smoke\"},\"test\":false,\"by\":null,\"reason\":null,\"until\":null,"                  \
+    "\"remedy\":{\"zh\":\"\",\"en\":\"call\"}"
 
 static void test_alarm(void **state) {
     (void)state;
@@ -188,7 +190,8 @@ static void test_alarm_that_never_was(void **state) {
     assert_message("yanhuo/v1/gw/alarm/device-1/communication",
                    "{\"id\":null,\"occurrence\":null,\"device\":\"device-1\",\"alarm\":\"communication\",\"class\":\"fault\",\"priority\":\"low\","
                    "\"state\":\"normal\",\"condition\":\"communication\",\"value\":null,\"unit\":\"\",\"limit\":null,\"since\":null,\"at\":null,"
-                   "\"place\":null,\"location\":\"\",\"text\":{\"zh\":\"z\",\"en\":\"e\"},\"test\":false}");
+                   "\"place\":null,\"location\":\"\",\"text\":{\"zh\":\"z\",\"en\":\"e\"},\"test\":false,\"by\":null,\"reason\":null,"
+                   "\"until\":null,\"remedy\":{\"zh\":\"\",\"en\":\"\"}}");
 }
 
 static void test_other_events(void **state) {
@@ -210,7 +213,7 @@ static void test_other_events(void **state) {
         "yanhuo/v1/gw/event",
         "{\"id\":\"gw-00000000000000ab-17\",\"replayed\":false,\"kind\":\"action\",\"at\":\"2026-11-23T12:00:00.123+08:00\",\"action\":\"cut\","
         "\"device\":\"relay-1\",\"point\":\"channel-1\",\"value\":0,\"ok\":false,\"attempt\":3,\"why\":\"relay-1: timeout\","
-        "\"alarm_device\":\"smoke-1\",\"alarm\":\"smoke\",\"clock_trusted\":true}");
+        "\"alarm_device\":\"smoke-1\",\"alarm\":\"smoke\",\"test\":false,\"by\":null,\"clock_trusted\":true}");
     setup(NULL);
     bytes_writer_init(&body, bytes, sizeof(bytes));
     entry_put_gap(&body, &(struct gap_event){.lane = LANE_READING, .from_seq = 1, .to_seq = UINT64_MAX, .count = 7, .why = "full"});
@@ -242,7 +245,9 @@ static void test_unreadable(void **state) {
     (void)state;
     uint8_t bytes[4] = {200};
     struct bytes_writer body = {.bytes = bytes, .size = 4, .length = 1};
-    static const int kinds[] = {ENTRY_ALARM, ENTRY_ACTION, ENTRY_ROSTER, ENTRY_GAP, ENTRY_CLOCK, ENTRY_SYSTEM, 0, 99, 255};
+    static const int kinds[] = {ENTRY_ALARM,   ENTRY_ACTION,      ENTRY_ROSTER,    ENTRY_GAP,     ENTRY_CLOCK, ENTRY_SYSTEM, ENTRY_COMMAND,
+                                ENTRY_PROBLEM, ENTRY_MAINTENANCE, ENTRY_WALK_TEST, ENTRY_CHATTER, ENTRY_FLOOD, 0,            99,
+                                255};
     for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
         setup(NULL);
         struct entry entry = entry_of((enum entry_kind)kinds[i], &body);
@@ -410,6 +415,10 @@ static void test_largest_alarm_fits(void **state) {
     fill(event.location, sizeof(event.location));
     fill(event.zh, sizeof(event.zh));
     fill(event.en, sizeof(event.en));
+    fill(event.by, sizeof(event.by));
+    fill(event.reason, sizeof(event.reason));
+    fill(event.remedy_zh, sizeof(event.remedy_zh));
+    fill(event.remedy_en, sizeof(event.remedy_en));
     assert_true(mqtt_json_alarm(&json, &event, UINT64_MAX, 1795406400123, &topic, &payload));
     cJSON *parsed = cJSON_Parse(payload_bytes);
     assert_non_null(parsed);

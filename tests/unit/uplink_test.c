@@ -67,9 +67,10 @@ static void test_normal_is_sent_when_judged(void **state) {
     assert_int_equal(world->sends_count, 11); /* once */
     link_assert_topics(world, 10, judged + 1, 1);
     link_poll(world, 0, 11);
-    static const char *const raised[] = {"event", "alarm/device-0/alarm-0", "reading/device-0"};
-    assert_int_equal(world->sends_count, 14);
-    link_assert_topics(world, 11, raised, 3);
+    static const char *const raised[] = {"event", "alarm/device-0/alarm-0", "event", "reading/device-0"};
+    assert_int_equal(world->sends_count, 15);
+    link_assert_topics(world, 11, raised, 4);
+    assert_non_null(strstr(world->sends[13].payload, "\"kind\":\"problem\""));
     assert_non_null(strstr(world->sends[12].payload, "\"state\":\"unacknowledged\""));
     link_down(world, LINK_LOST);
     link_advance(world, 2000);
@@ -90,14 +91,14 @@ static void test_window_and_reserved_slots(void **state) {
     assert_int_equal(world->sends_count - from, 20 - WINDOW_RESERVED); /* readings leave room */
     assert_int_equal(link_counters(world)->uplinks[0].in_flight, 12);
     link_poll(world, 0, 11); /* fire */
-    static const char *const expected[] = {"event", "alarm/device-0/alarm-0"};
-    link_assert_topics(world, from + 12, expected, 2); /* at once, ahead of the readings that wait */
-    assert_int_equal(world->sends_count - from, 14);
+    static const char *const expected[] = {"event", "alarm/device-0/alarm-0", "event"};
+    link_assert_topics(world, from + 12, expected, 3); /* at once, ahead of the readings that wait */
+    assert_int_equal(world->sends_count - from, 15);
     link_answer(world, from, ACK_OK); /* a slot of a reading; still more than the readings' share is in flight */
-    assert_int_equal(world->sends_count - from, 14);
+    assert_int_equal(world->sends_count - from, 15);
     link_acknowledge_all(world);
-    assert_int_equal(world->sends_count - from, 53);        /* 51 polls, an event, a state */
-    for (unsigned i = 0, expected_value = 0; i < 53; i++) { /* in order */
+    assert_int_equal(world->sends_count - from, 54);        /* 51 polls, an event, a state, a problem */
+    for (unsigned i = 0, expected_value = 0; i < 54; i++) { /* in order */
         const char *value = strstr(world->sends[from + i].payload, "\"v\":");
         if (strcmp(world->sends[from + i].topic, "reading/device-1") != 0)
             continue;
@@ -398,7 +399,7 @@ static void test_slow_broker_gets_fewer_readings(void **state) {
     unsigned share = world->sends_count - from;
     assert_in_range(share, UPLINK_READINGS_MIN, 8); /* the last of each round, answered at once, let it grow a little */
     link_poll(world, 0, 11);                        /* fire has its slots all the same */
-    assert_int_equal(world->sends_count - from, share + 2);
+    assert_int_equal(world->sends_count - from, share + 3); /* event, state, problem */
     for (unsigned i = 0; i < 200; i++) {
         link_acknowledge_all(world);
         link_poll(world, 1, i % 10);
