@@ -120,8 +120,6 @@ static bool read_open(struct builder *builder, const struct node *map, struct co
         return false;
     term->kind = TERM_OPEN;
     term->place = (uint16_t)place;
-    if (!builder->loader->places[place].has_hours && builder->source == &builder->loader->site)
-        source_warning(builder->source, open, "the place '%s' has no 'hours', so it counts as always open", builder->loader->places[place].key);
     return true;
 }
 
@@ -189,16 +187,25 @@ static bool read_term(struct builder *builder, const struct node *map) {
 
 /* ---- the whole ---- */
 
-/* "not open" of a place without hours, and members of one `all` that exclude each other. */
+/* A place without hours is always open: "not open" is then never true, and "open" says nothing. Ready rules are for any place. */
+static bool hours_known(const struct builder *builder, uint16_t index) {
+    const struct config_place *place = &builder->loader->places[builder->terms[index].place];
+    const struct node *at = node_place(builder->nodes[index]);
+    if (place->has_hours || builder->source != &builder->loader->site)
+        return true;
+    if (index > 0 && builder->terms[index - 1].kind == TERM_NOT) {
+        source_error(builder->source, at, "the place '%s' has no 'hours', so it is never closed: this can never be true", place->key);
+        return false;
+    }
+    source_warning(builder->source, at, "the place '%s' has no 'hours', so it counts as always open", place->key);
+    return true;
+}
+
 static bool can_be_true(const struct builder *builder) {
     uint16_t first, second;
-    for (uint16_t i = 1; i < builder->count; i++)
-        if (builder->terms[i].kind == TERM_OPEN && builder->terms[i - 1].kind == TERM_NOT &&
-            !builder->loader->places[builder->terms[i].place].has_hours && builder->source == &builder->loader->site) {
-            source_error(builder->source, node_place(builder->nodes[i]), "the place '%s' has no 'hours', so it is never closed: this can never be true",
-                         builder->loader->places[builder->terms[i].place].key);
+    for (uint16_t i = 0; i < builder->count; i++)
+        if (builder->terms[i].kind == TERM_OPEN && !hours_known(builder, i))
             return false;
-        }
     if (!contradiction_find(builder->terms, builder->count, &first, &second))
         return true;
     source_error(builder->source, node_place(builder->nodes[second]),

@@ -257,6 +257,7 @@ uint16_t derived_rate(struct loader *loader, const struct source *source, const 
     derived->rule.over_ms = RATE_OVER_MS;
     derived->rule.inputs_count = 1;
     derived->rule.inputs[0] = (struct config_input){device, index};
+    derived->inputs[0] = at;
     CHECK(derived_complete(loader, derived));
     return derived->rule.point;
 }

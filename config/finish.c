@@ -112,7 +112,7 @@ static void find_derived_period(struct loader *loader, const struct loader_deriv
         result->every_ms = EVERY_DEFAULT_MS;
     char window[DURATION_SIZE], every[DURATION_SIZE];
     if (!derived->broken && rule->over_ms && rule->over_ms < WINDOW_READINGS_MIN * (uint64_t)result->every_ms)
-        source_error(derived->source, derived->node ? derived->node->key : NULL,
+        source_error(derived->source, derived->node ? derived->node->key : derived->inputs[0],
                      "the window of '%s' is %s, but its input is read every %s: at least %d readings must fall into it", result->name,
                      scalar_duration_text(window, rule->over_ms), scalar_duration_text(every, result->every_ms), WINDOW_READINGS_MIN);
 }

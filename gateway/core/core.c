@@ -20,17 +20,17 @@ static void index_alarms(struct core *core, struct arena *arena) {
     core->point_alarms_first = arena_take(arena, config->points_count + 1, sizeof(*core->point_alarms_first));
     core->point_alarms = arena_take(arena, config->alarms_count, sizeof(*core->point_alarms));
     for (unsigned i = 0; i < config->alarms_count; i++)
-        if (config->alarms[i].condition != CONDITION_COMMUNICATION)
+        if (config->alarms[i].point != CONFIG_NONE)
             core->point_alarms_first[config->devices[config->alarms[i].device].first_point + config->alarms[i].point + 1]++;
     for (uint32_t p = 0; p < config->points_count; p++)
         core->point_alarms_first[p + 1] += core->point_alarms_first[p];
     uint32_t *filled = arena_take(arena, config->points_count, sizeof(*filled));
     for (uint16_t i = 0; i < config->alarms_count; i++) {
         const struct config_alarm *rule = &config->alarms[i];
-        if (rule->condition == CONDITION_COMMUNICATION) {
+        if (rule->condition == CONDITION_COMMUNICATION)
             core->devices[rule->device].communication = i;
+        if (rule->point == CONFIG_NONE)
             continue;
-        }
         uint32_t point = config->devices[rule->device].first_point + rule->point;
         core->point_alarms[core->point_alarms_first[point] + filled[point]++] = i;
     }

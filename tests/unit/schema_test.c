@@ -85,8 +85,12 @@ static void check_shape(const struct schema_shape *shape, unsigned depth) {
             fail_msg("%s.%s has a range from above to below", shape->name, key->name);
         assert_int_equal(key->of != NULL, key->type == SCHEMA_MAP || key->type == SCHEMA_MAP_OF);
         assert_int_equal(key->item != NULL, key->type == SCHEMA_LIST || key->type == SCHEMA_NAMES);
-        if (key->of)
-            check_shape(key->of, depth + 1);
+        const struct schema_shape *below = key->of ? key->of : key->item ? key->item->of : NULL;
+        if (below && below != shape) {
+            check_shape(below, depth + 1);
+            continue;
+        }
+        assert_true(!below || shape->recursive); /* who walks the table must know */
     }
 }
 
