@@ -81,7 +81,11 @@ static void print_type(FILE *to, const struct schema_key *key) {
         print_words(to, key->words);
     }
     bool counted = key->type == SCHEMA_LIST || key->type == SCHEMA_MAP_OF || key->type == SCHEMA_NAMES;
-    if (counted && key->max != 0)
+    if (counted && key->min != 0 && key->min == key->max)
+        fprintf(to, " of %.0f", key->max);
+    else if (counted && key->min != 0)
+        fprintf(to, " of %.0f to %.0f", key->min, key->max);
+    else if (counted && key->max != 0)
         fprintf(to, ", at most %.0f", key->max);
     else if (key->type == SCHEMA_TEXT && key->max != 0)
         fprintf(to, ", at most %.0f bytes", key->max);

@@ -113,6 +113,10 @@ static void add_rule_alarms(struct loader *loader, uint16_t index) {
         struct config_alarm fresh = {.name = loader_keep(loader->arena, node->key->text), .device = index};
         if (more->broken || node->kind != NODE_MAP)
             continue;
+        if (strcmp(fresh.name, COMMUNICATION) == 0) {
+            source_error(more->rule_source, node->key, "the alarm name '" COMMUNICATION "' is taken: every device has one");
+            continue;
+        }
         alarm_defaults(&fresh);
         if (!read_fresh(loader, more->rule_source, node, &fresh))
             continue;
@@ -263,7 +267,7 @@ static void read_override(struct loader *loader, const struct node *map) {
     }
     struct config_alarm changed = *alarm;
     if (condition_written(map))
-        changed.zh = changed.en = NULL; /* the text may name the old limit */
+        changed.zh = changed.en = NULL; /* the text may tell of another condition; it comes back when only the limit moved */
     if (!override_condition(loader, map, &changed))
         return;
     struct point limits;
