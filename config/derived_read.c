@@ -20,7 +20,8 @@
 #include "config/loader.h"
 #include "config/scalar.h"
 
-#define UNIT_SIZE 17
+#define UNIT_SIZE 32  /* one that is written has 16 bytes; two rates on top of it fit */
+#define WORDS_SIZE 97 /* of a name, as long as one that is written */
 #define KINDS_TEXT "on_off, mean, rate, run_hours, days_since, unchanged, base_fume, efficiency, sum, difference"
 
 struct form {
@@ -264,12 +265,21 @@ static bool take_unit(const struct loader *loader, const struct loader_derived *
     return false;
 }
 
+/* The rate of a rate of a rate is cut: nobody reads its unit. */
+static void rate_unit(const char *unit, char ret_unit[UNIT_SIZE]) {
+    char whole[UNIT_SIZE * 2];
+    snprintf(whole, sizeof(whole), "%s/min", *unit ? unit : "1");
+    text_copy(ret_unit, UNIT_SIZE, whole);
+}
+
 struct point derived_rate_point(const struct point *base, struct arena *arena) {
-    char name[NAME_SIZE + 8], unit[UNIT_SIZE + 8], zh[128], en[128];
+    char name[NAME_SIZE + 8], unit[UNIT_SIZE], whole[WORDS_SIZE * 2], zh[WORDS_SIZE], en[WORDS_SIZE];
     snprintf(name, sizeof(name), "%s-rate", base->name);
-    snprintf(unit, sizeof(unit), "%s/min", *base->unit ? base->unit : "1");
-    snprintf(zh, sizeof(zh), "%s变化率", base->zh ? base->zh : base->name);
-    snprintf(en, sizeof(en), "rate of %s", base->en ? base->en : base->name);
+    rate_unit(base->unit, unit);
+    snprintf(whole, sizeof(whole), "%s变化率", base->zh ? base->zh : base->name);
+    text_copy(zh, sizeof(zh), whole);
+    snprintf(whole, sizeof(whole), "rate of %s", base->en ? base->en : base->name);
+    text_copy(en, sizeof(en), whole);
     return (struct point){.name = loader_keep(arena, name),
                           .zh = loader_keep(arena, zh),
                           .en = loader_keep(arena, en),
@@ -293,10 +303,10 @@ bool derived_complete(struct loader *loader, struct loader_derived *derived) {
         ok = input_fits(derived, i, &loader->devices_more[inputs[i].device].points[inputs[i].point], first) && ok;
     if (!ok)
         return false;
-    char unit[UNIT_SIZE + 8];
-    snprintf(unit, sizeof(unit), "%s", form->unit ? form->unit : first->unit);
+    char unit[UNIT_SIZE];
+    text_copy(unit, sizeof(unit), form->unit ? form->unit : first->unit);
     if (rule->kind == DERIVE_RATE)
-        snprintf(unit, sizeof(unit), "%s/min", *first->unit ? first->unit : "1");
+        rate_unit(first->unit, unit);
     find_reach(loader, derived);
     if (rule->kind == DERIVE_ON_OFF) {
         point->type = TYPE_U16;

@@ -175,71 +175,93 @@ static const struct work *best_of(const struct line *line, uint16_t device, uint
     return best;
 }
 
-static const struct config_derived *derived_at(const struct config *config, uint16_t device, uint16_t point) {
-    for (uint16_t i = 0; i < config->derived_count; i++)
-        if (config->derived[i].device == device && config->derived[i].point == point)
-            return &config->derived[i];
-    return NULL;
-}
+/* What an alarm waits for: of each derived point how much later than its inputs it tells, -1 when the alarm does not look at it. */
+struct waits {
+    const struct config *config;
+    struct arena *scratch;
+    int64_t *derived_us;
+    int64_t *known_us;  /* the result, by ESTIMATE_CASES */
+    uint32_t every_ms;  /* the longest period of an input */
+};
 
-/* When a change of the point is known, later than what stands in `known_us`: of a derived one when the last of its inputs is, and
- * its window has filled with it. `wait_us` comes on top. As deep as derived points are chained. */
-static enum err later_of(const struct config *config, uint16_t device, uint16_t point, int64_t wait_us, struct arena *scratch,
-                         int64_t known_us[ESTIMATE_CASES], uint32_t *every_ms) {
+/* A point that is known `wait_us` before the alarm is: a derived one is noted, a wired one is seen on its line. */
+static enum err wait_for(struct waits *waits, uint16_t device, uint16_t point, int64_t wait_us) {
+    const struct config *config = waits->config;
     struct line line;
     int64_t seen_us[ESTIMATE_CASES];
-    if (config_point(config, device, point)->derived) {
-        const struct config_derived *derived = derived_at(config, device, point);
-        enum err err = ERR_OK;
-        for (unsigned i = 0; derived && err == ERR_OK && i < derived->inputs_count; i++)
-            err = later_of(config, derived->inputs[i].device, derived->inputs[i].point, wait_us + derived->over_ms * (int64_t)1000, scratch, known_us,
-                           every_ms);
-        return err;
-    }
-    enum err err = gather(config, config->devices[device].bus, scratch, &line);
+    for (uint16_t i = 0; config_point(config, device, point)->derived && i < config->derived_count; i++)
+        if (config->derived[i].device == device && config->derived[i].point == point) {
+            waits->derived_us[i] = max_us(waits->derived_us[i], wait_us + config->derived[i].over_ms * (int64_t)1000);
+            return ERR_OK;
+        }
+    enum err err = gather(config, config->devices[device].bus, waits->scratch, &line);
     const struct work *best = err ? NULL : best_of(&line, device, point);
     if (best == NULL) /* nothing is read of it */
         return err;
     fill_seen(config, config->devices[device].bus, &line, best, seen_us);
     for (unsigned i = 0; i < ESTIMATE_CASES; i++)
-        known_us[i] = max_us(known_us[i], seen_us[i] + wait_us);
-    if (best->request->every_ms > *every_ms)
-        *every_ms = best->request->every_ms;
+        waits->known_us[i] = max_us(waits->known_us[i], seen_us[i] + wait_us);
+    if (best->request->every_ms > waits->every_ms)
+        waits->every_ms = best->request->every_ms;
     return ERR_OK;
 }
 
-/* When the alarm's condition is known: its point is seen, all points of a composite are and its own delays are over, or its
- * device has missed three requests. */
-static enum err fill_known(const struct config *config, const struct config_alarm *alarm, struct arena *scratch, int64_t ret_known_us[ESTIMATE_CASES]) {
-    uint32_t every_ms = 0;
-    int64_t delay_us = 0;
+/* Results stand behind their inputs, so one walk from the end reaches every input with the longest way to it. */
+static enum err wait_for_inputs(struct waits *waits) {
     enum err err = ERR_OK;
-    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
-        ret_known_us[i] = 0;
-    if (alarm->condition == CONDITION_COMMUNICATION) {
-        struct line line;
-        uint16_t bus = config->devices[alarm->device].bus;
-        err = gather(config, bus, scratch, &line);
-        const struct work *best = err ? NULL : best_of(&line, alarm->device, CONFIG_NONE);
-        if (best == NULL)
-            return err;
-        fill_seen(config, bus, &line, best, ret_known_us);
-        for (unsigned i = 0; i < ESTIMATE_CASES; i++)
-            ret_known_us[i] += (DEVICE_MISSES_MAX - 1) * best->request->every_ms * (int64_t)1000 + unanswered_us(&line, &config->devices[alarm->device]);
-        return ERR_OK;
+    for (uint16_t i = waits->config->derived_count; i > 0; i--) {
+        const struct config_derived *derived = &waits->config->derived[i - 1];
+        for (unsigned k = 0; waits->derived_us[i - 1] >= 0 && k < derived->inputs_count && err == ERR_OK; k++)
+            err = wait_for(waits, derived->inputs[k].device, derived->inputs[k].point, waits->derived_us[i - 1]);
     }
+    return err;
+}
+
+/* Its point is seen, or all points of a composite are and its own delays are over. */
+static enum err fill_known_by_value(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                                    int64_t ret_known_us[ESTIMATE_CASES]) {
+    int64_t *derived_us = arena_take(scratch, config->derived_count + 1u, sizeof(*derived_us)), delay_us = 0;
+    struct waits waits = {.config = config, .scratch = scratch, .derived_us = derived_us, .known_us = ret_known_us};
+    enum err err = ERR_OK;
+    for (uint16_t i = 0; i < config->derived_count; i++)
+        derived_us[i] = -1;
     for (uint16_t i = 0; i < alarm->terms_count; i++)
         delay_us += config->terms[alarm->first_term + i].on_delay_ms * (int64_t)1000;
     for (uint16_t i = 0; i < alarm->terms_count && err == ERR_OK; i++) {
         const struct config_term *term = &config->terms[alarm->first_term + i];
         if (term->point != CONFIG_NONE)
-            err = later_of(config, term->device, term->point, delay_us, scratch, ret_known_us, &every_ms);
+            err = wait_for(&waits, term->device, term->point, delay_us);
     }
     if (alarm->point != CONFIG_NONE && err == ERR_OK)
-        err = later_of(config, alarm->device, alarm->point, 0, scratch, ret_known_us, &every_ms);
+        err = wait_for(&waits, alarm->device, alarm->point, 0);
+    if (err == ERR_OK)
+        err = wait_for_inputs(&waits);
     for (unsigned i = 0; i < ESTIMATE_CASES && alarm->of_n > 1; i++)
-        ret_known_us[i] += (alarm->of_n - 1) * every_ms * (int64_t)1000;
+        ret_known_us[i] += (alarm->of_n - 1) * waits.every_ms * (int64_t)1000;
     return err;
+}
+
+/* The device has missed three requests. */
+static enum err fill_known_by_silence(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                                      int64_t ret_known_us[ESTIMATE_CASES]) {
+    uint16_t bus = config->devices[alarm->device].bus;
+    struct line line;
+    enum err err = gather(config, bus, scratch, &line);
+    const struct work *best = err ? NULL : best_of(&line, alarm->device, CONFIG_NONE);
+    if (best == NULL)
+        return err;
+    fill_seen(config, bus, &line, best, ret_known_us);
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_known_us[i] += (DEVICE_MISSES_MAX - 1) * best->request->every_ms * (int64_t)1000 + unanswered_us(&line, &config->devices[alarm->device]);
+    return ERR_OK;
+}
+
+/* When the alarm's condition is known. */
+static enum err fill_known(const struct config *config, const struct config_alarm *alarm, struct arena *scratch, int64_t ret_known_us[ESTIMATE_CASES]) {
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_known_us[i] = 0;
+    return alarm->condition == CONDITION_COMMUNICATION ? fill_known_by_silence(config, alarm, scratch, ret_known_us)
+                                                       : fill_known_by_value(config, alarm, scratch, ret_known_us);
 }
 
 enum err estimate_action(const struct config *config, uint16_t action, struct arena *scratch, int64_t ret_written_us[ESTIMATE_CASES]) {

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "config/estimate.h"
 #include "config/load.h"
@@ -323,6 +325,36 @@ static void estimates_count_inputs(void **state) {
     arena_done(&scratch);
 }
 
+/* Each level adds the level below to itself twice removed: the ways through it double with each, the work must not. */
+static void chains_of_derived_points_stay_cheap(void **state) {
+    (void)state;
+    char path[64], text[8192];
+    int length = snprintf(text, sizeof(text),
+                          "gateway: {id: g}\nbuses: {b: {tcp: h}}\nuplinks: {u: {mqtt: \"mqtt://h\"}}\n"
+                          "devices: {d: {bus: b, unit_id: 1, location: x, points: {a0: {read: holding, address: 0, type: u16}, b0: {read: holding, address: 1, "
+                          "type: u16}, c: {read: coil, address: 0, write: coil}}}}\nderived:\n");
+    for (int i = 1; i <= 40; i++)
+        length += snprintf(text + length, sizeof(text) - (size_t)length, "  d/a%d: {sum: [d/a%d, d/b%d]}\n  d/b%d: {difference: [d/a%d, d/b%d]}\n", i, i - 1,
+                           i - 1, i, i - 1, i - 1);
+    length += snprintf(text + length, sizeof(text) - (size_t)length, "alarms: {x: {point: d/a40, above: 3, class: fire}}\nactions: {y: {when: x, write: d/c, value: on}}\n");
+    assert_true(length < (int)sizeof(text));
+    int fd = memfd_create("chain", MFD_CLOEXEC);
+    assert_int_equal(write(fd, text, (size_t)length), length);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    const struct config *chain;
+    struct arena own;
+    int64_t written_us[ESTIMATE_CASES];
+    arena_init(&own);
+    assert_int_equal(config_load(path, NULL, &own, &diagnostics, &chain), ERR_OK);
+    assert_int_equal(chain->derived_count, 80);
+    assert_int_equal(config_point(chain, 0, 0)->class, CLASS_FIRE);
+    assert_true(config_point(chain, 0, 1)->feeds_action);
+    assert_int_equal(estimate_action(chain, 0, &own, written_us), ERR_OK);
+    assert_int_equal(written_us[0], 1000000 + 10000);
+    arena_done(&own);
+    close(fd);
+}
+
 /* A simulated device answers for what it has, and what is computed is neither read from it nor set in it. */
 static void the_plant_has_no_derived_points(void **state) {
     (void)state;
@@ -359,6 +391,7 @@ int main(void) {
         cmocka_unit_test(every_action_has_its_alarm),
         cmocka_unit_test(hours_and_commands_are_read),
         cmocka_unit_test(estimates_count_inputs),
+        cmocka_unit_test(chains_of_derived_points_stay_cheap),
         cmocka_unit_test(the_plant_has_no_derived_points),
     };
     return cmocka_run_group_tests(tests, load, done);
