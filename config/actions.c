@@ -18,8 +18,9 @@ static bool read_action(struct loader *loader, const struct node *map, struct co
     const struct point *point = &loader->devices_more[action->device].points[action->point];
     if (!point->writable) {
         source_error(&loader->site, write, "the point '%s' cannot be written: %s", QUOTE(write->text),
-                     point->derived                                   ? "it is computed"
-                     : *loader->devices[action->device].profile ? "its profile says so" : "give it 'write: coil' or 'write: holding'");
+                     point->derived                             ? "it is computed"
+                     : *loader->devices[action->device].profile ? "its profile says so"
+                                                                : "give it 'write: coil' or 'write: holding'");
         return false;
     }
     if (!value || !value_read(&loader->site, value, point, &action->value, &label, loader->arena))
@@ -44,4 +45,3 @@ void load_actions(struct loader *loader) {
     }
     loader->config->actions = loader->actions;
 }
-

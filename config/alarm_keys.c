@@ -104,8 +104,9 @@ static void refuse_circles(struct loader *loader) {
             continue;
         char first[NAME_SIZE * 2], second[NAME_SIZE * 2];
         const struct loader_alarm *more = &loader->alarms_more[at];
-        source_error(more->suppressed_source, more->suppressed_by, "suppression goes in a circle from '%s' over '%s' back to it: none of them would be told",
-                     alarm_path(loader, at, first), alarm_path(loader, more->suppressor, second));
+        source_error(more->suppressed_source, more->suppressed_by,
+                     "suppression goes in a circle from '%s' over '%s' back to it: none of them would be told", alarm_path(loader, at, first),
+                     alarm_path(loader, more->suppressor, second));
     }
 }
 

@@ -15,8 +15,8 @@ struct condition_word {
     enum condition_kind kind;
 };
 
-static const struct condition_word conditions[] = {{"above", CONDITION_ABOVE}, {"below", CONDITION_BELOW}, {"is", CONDITION_EQUAL},
-                                                   {"rising", CONDITION_ABOVE}, {"falling", CONDITION_BELOW}};
+static const struct condition_word conditions[] = {
+    {"above", CONDITION_ABOVE}, {"below", CONDITION_BELOW}, {"is", CONDITION_EQUAL}, {"rising", CONDITION_ABOVE}, {"falling", CONDITION_BELOW}};
 
 static const struct node *member(const struct node *map, const char *name) {
     return schema_member(&schema_alarm, map, name);
@@ -134,8 +134,8 @@ static bool limit_makes_sense(const struct source *source, const struct node *no
     if (inside || !point->has_range)
         return true;
     char reach[REACH_SIZE];
-    source_error(source, node, "'%s' is %s, but the point '%s' %s%s%s: the alarm could never be right", node->key->text, QUOTE(node->text), point->name,
-                 reach_text(point, reach), *point->unit ? " " : "", point->unit);
+    source_error(source, node, "'%s' is %s, but the point '%s' %s%s%s: the alarm could never be right", node->key->text, QUOTE(node->text),
+                 point->name, reach_text(point, reach), *point->unit ? " " : "", point->unit);
     return false;
 }
 

@@ -78,8 +78,8 @@ static void add_leaf(const struct loader *loader, const struct config_alarm *ala
     add_amount(text, point, term->limit);
 }
 
-static void add_term(const struct loader *loader, const struct config_alarm *alarm, const struct config_term *term, bool outer, enum language language,
-                     struct text *text) {
+static void add_term(const struct loader *loader, const struct config_alarm *alarm, const struct config_term *term, bool outer,
+                     enum language language, struct text *text) {
     static const char *const joints[2][2] = {{"且", "或"}, {" and ", " or "}};
     if (term->kind < TERM_ALL) {
         add_leaf(loader, alarm, term, language, text);

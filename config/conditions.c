@@ -40,8 +40,8 @@ const struct node *conditions_group(const struct node *map) {
 static struct config_term *add_term(struct builder *builder, const struct node *at, enum term_kind kind) {
     if (builder->count == TERMS_PER_ALARM_MAX) {
         if (!builder->full)
-            source_error(builder->source, node_place(at), "the condition has more than %d parts, groups included: nobody who is called understands it",
-                         TERMS_PER_ALARM_MAX);
+            source_error(builder->source, node_place(at),
+                         "the condition has more than %d parts, groups included: nobody who is called understands it", TERMS_PER_ALARM_MAX);
         builder->full = true;
         return NULL;
     }

@@ -232,7 +232,8 @@ uint16_t derived_rate(struct loader *loader, const struct source *source, const 
     uint16_t found = points_find(spec->points, spec->points_count, rate.name);
     if (found != CONFIG_NONE) {
         const struct loader_derived *derived = derived_of(loader, device, found);
-        bool same = derived && derived->rule.kind == DERIVE_RATE && derived->rule.inputs[0].device == device && derived->rule.inputs[0].point == index;
+        bool same =
+            derived && derived->rule.kind == DERIVE_RATE && derived->rule.inputs[0].device == device && derived->rule.inputs[0].point == index;
         if (!same && !(derived && derived->broken))
             source_error(source, at, "the rate of '%s' needs the name '%s', but the device '%s' has another point of that name", base.name, rate.name,
                          spec->name);

@@ -26,9 +26,9 @@
 
 struct form {
     const char *key;
-    bool amounts;    /* inputs with states have nothing to compute with */
-    bool one_unit;   /* all inputs carry the same */
-    bool over;       /* needs a window */
+    bool amounts;     /* inputs with states have nothing to compute with */
+    bool one_unit;    /* all inputs carry the same */
+    bool over;        /* needs a window */
     const char *unit; /* fixed; NULL: that of the inputs */
 };
 
@@ -103,8 +103,8 @@ static bool refuse_key(const struct loader_derived *derived, const char *key, bo
 static bool need_key(const struct loader_derived *derived, const char *key, bool needed, const char *example) {
     if (!needed || node_get(derived->node, key))
         return true;
-    source_error(derived->source, node_place(derived->node), "'%s' is missing: '%s' needs it, such as '%s: %s'", key, forms[derived->rule.kind].key, key,
-                 example);
+    source_error(derived->source, node_place(derived->node), "'%s' is missing: '%s' needs it, such as '%s: %s'", key, forms[derived->rule.kind].key,
+                 key, example);
     return false;
 }
 
@@ -181,8 +181,8 @@ static bool input_fits(const struct loader_derived *derived, unsigned index, con
     else if (form->amounts && is_state(input))
         source_error(derived->source, at, "the point '%s' has states, not an amount: '%s' cannot compute with it", input->name, form->key);
     else if (form->one_unit && strcmp(input->unit, first->unit) != 0)
-        source_error(derived->source, at, "the point '%s' is in '%s', but '%s' is in '%s': '%s' needs one unit", input->name, input->unit, first->name,
-                     first->unit, form->key);
+        source_error(derived->source, at, "the point '%s' is in '%s', but '%s' is in '%s': '%s' needs one unit", input->name, input->unit,
+                     first->name, first->unit, form->key);
     else if (derived->rule.kind == DERIVE_BASE_FUME && index == 0 && !is_fume(input->unit))
         source_error(derived->source, at, "the point '%s' is in '%s', but 'base_fume' needs the fume in mg/m³ first", input->name, input->unit);
     else if (derived->rule.kind == DERIVE_BASE_FUME && index == 1 && !is_flow(input->unit))

@@ -180,8 +180,8 @@ struct waits {
     const struct config *config;
     struct arena *scratch;
     int64_t *derived_us;
-    int64_t *known_us;  /* the result, by ESTIMATE_CASES */
-    uint32_t every_ms;  /* the longest period of an input */
+    int64_t *known_us; /* the result, by ESTIMATE_CASES */
+    uint32_t every_ms; /* the longest period of an input */
 };
 
 /* A point that is known `wait_us` before the alarm is: a derived one is noted, a wired one is seen on its line. */
@@ -257,7 +257,8 @@ static enum err fill_known_by_silence(const struct config *config, const struct 
 }
 
 /* When the alarm's condition is known. */
-static enum err fill_known(const struct config *config, const struct config_alarm *alarm, struct arena *scratch, int64_t ret_known_us[ESTIMATE_CASES]) {
+static enum err fill_known(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                           int64_t ret_known_us[ESTIMATE_CASES]) {
     for (unsigned i = 0; i < ESTIMATE_CASES; i++)
         ret_known_us[i] = 0;
     return alarm->condition == CONDITION_COMMUNICATION ? fill_known_by_silence(config, alarm, scratch, ret_known_us)

@@ -118,7 +118,7 @@ void alarm_defaults(struct config_alarm *alarm);
 /* Its limit with everything about it: above, below, is, rising, falling and deadband. */
 bool limit_read(const struct source *source, const struct node *map, const struct point *point, bool fresh, struct arena *arena,
                 struct config_alarm *alarm);
-bool limit_written(const struct node *map); /* is there one at all? */
+bool limit_written(const struct node *map);            /* is there one at all? */
 const struct node *limit_rate(const struct node *map); /* its 'rising' or 'falling', NULL when there is none */
 /* An amount in the unit of the point. */
 bool quantity_read(const struct source *source, const struct node *node, const struct point *point, double *ret_value);

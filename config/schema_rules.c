@@ -29,8 +29,14 @@ SHAPE(schema_shelf, shelf_keys);
 /* ---- one condition of several ---- */
 static const struct schema_key condition_keys[] = {
     {.name = "point", .type = SCHEMA_REFERENCE, .en = "What is looked at: device/point.", .zh = "测点：设备/测点。"},
-    {.name = "above", .type = SCHEMA_QUANTITY, .en = "Holds when the value is above this, in the point's unit.", .zh = "高于此值时成立，须带测点单位。"},
-    {.name = "below", .type = SCHEMA_QUANTITY, .en = "Holds when the value is below this, in the point's unit.", .zh = "低于此值时成立，须带测点单位。"},
+    {.name = "above",
+     .type = SCHEMA_QUANTITY,
+     .en = "Holds when the value is above this, in the point's unit.",
+     .zh = "高于此值时成立，须带测点单位。"},
+    {.name = "below",
+     .type = SCHEMA_QUANTITY,
+     .en = "Holds when the value is below this, in the point's unit.",
+     .zh = "低于此值时成立，须带测点单位。"},
     {.name = "is", .type = SCHEMA_VALUE, .en = "Holds when the value is this label, on, off or number.", .zh = "等于此状态时成立。"},
     {.name = "deadband",
      .type = SCHEMA_QUANTITY,
@@ -49,8 +55,7 @@ static const struct schema_key condition_keys[] = {
     {.name = "any", .type = SCHEMA_LIST, .item = &condition_item, .max = TERMS_PER_ALARM_MAX, .en = "At least one holds.", .zh = "至少一个成立。"},
     {.name = "not", .type = SCHEMA_MAP, .of = &schema_condition, .en = "This one does not hold.", .zh = "不成立。"},
 };
-const struct schema_shape schema_condition = {
-    .name = "condition", .count = ARRAY_COUNT(condition_keys), .keys = condition_keys, .recursive = true};
+const struct schema_shape schema_condition = {.name = "condition", .count = ARRAY_COUNT(condition_keys), .keys = condition_keys, .recursive = true};
 
 /* ---- an alarm ---- */
 static const struct schema_key alarm_keys[] = {
@@ -161,7 +166,11 @@ static const struct schema_key alarm_keys[] = {
      .en = "An alarm that explains this one: while it stands this one is not raised. Never for class fire.",
      .zh = "可解释本报警的另一报警：其存在期间本报警不再产生；消防类不允许。"},
     {.name = "remedy", .type = SCHEMA_MAP, .of = &schema_words, .en = "What to do about it.", .zh = "处置方法。"},
-    {.name = "basis", .type = SCHEMA_MAP, .of = &schema_words, .en = "On what ground: a standard, a rule, a manual.", .zh = "依据：标准、规定或说明书。"},
+    {.name = "basis",
+     .type = SCHEMA_MAP,
+     .of = &schema_words,
+     .en = "On what ground: a standard, a rule, a manual.",
+     .zh = "依据：标准、规定或说明书。"},
     {.name = "confidence",
      .type = SCHEMA_ENUM,
      .words = "confirmed|likely|unconfirmed",
@@ -182,9 +191,18 @@ SHAPE(schema_alarm, alarm_keys);
 
 /* ---- a derived point ---- */
 static const struct schema_key derived_keys[] = {
-    {.name = "on_off", .type = SCHEMA_REFERENCE, .en = "On above on_above, off below off_below, between them as before: a switch seen through its current.", .zh = "高于 on_above 为开，低于 off_below 为关，中间保持：由电流判断开关。"},
-    {.name = "on_above", .type = SCHEMA_QUANTITY, .en = "On above this, in the input's unit: 0.5 A.", .zh = "高于此值为开，须带输入测点的单位，如 0.5 A。"},
-    {.name = "off_below", .type = SCHEMA_QUANTITY, .en = "Off below this, in the input's unit: 0.3 A.", .zh = "低于此值为关，须带输入测点的单位，如 0.3 A。"},
+    {.name = "on_off",
+     .type = SCHEMA_REFERENCE,
+     .en = "On above on_above, off below off_below, between them as before: a switch seen through its current.",
+     .zh = "高于 on_above 为开，低于 off_below 为关，中间保持：由电流判断开关。"},
+    {.name = "on_above",
+     .type = SCHEMA_QUANTITY,
+     .en = "On above this, in the input's unit: 0.5 A.",
+     .zh = "高于此值为开，须带输入测点的单位，如 0.5 A。"},
+    {.name = "off_below",
+     .type = SCHEMA_QUANTITY,
+     .en = "Off below this, in the input's unit: 0.3 A.",
+     .zh = "低于此值为关，须带输入测点的单位，如 0.3 A。"},
     {.name = "mean", .type = SCHEMA_REFERENCE, .en = "The mean of this point over a window.", .zh = "该测点在一段时间内的平均值。"},
     {.name = "rate", .type = SCHEMA_REFERENCE, .en = "How fast this point changes, a minute, over a window.", .zh = "该测点每分钟的变化率。"},
     {.name = "over",
@@ -193,8 +211,14 @@ static const struct schema_key derived_keys[] = {
      .max = DAY_MS,
      .en = "The window of a mean or rate: 10min.",
      .zh = "平均值或变化率的时间窗，如 10min。"},
-    {.name = "run_hours", .type = SCHEMA_REFERENCE, .en = "Hours in which this point was not 0, since the last maintenance.", .zh = "自上次维护以来该测点不为 0 的小时数。"},
-    {.name = "days_since", .type = SCHEMA_REFERENCE, .en = "Days since the last maintenance; the point only says which device lives.", .zh = "自上次维护以来的天数；该测点仅表示设备是否在线。"},
+    {.name = "run_hours",
+     .type = SCHEMA_REFERENCE,
+     .en = "Hours in which this point was not 0, since the last maintenance.",
+     .zh = "自上次维护以来该测点不为 0 的小时数。"},
+    {.name = "days_since",
+     .type = SCHEMA_REFERENCE,
+     .en = "Days since the last maintenance; the point only says which device lives.",
+     .zh = "自上次维护以来的天数；该测点仅表示设备是否在线。"},
     {.name = "unchanged", .type = SCHEMA_REFERENCE, .en = "Minutes since this point last changed.", .zh = "该测点多少分钟未变化。"},
     {.name = "base_fume",
      .type = SCHEMA_LIST,
@@ -230,7 +254,11 @@ static const struct schema_key derived_keys[] = {
      .item = &input_item,
      .en = "[a, b]: a - b, both in one unit.",
      .zh = "[a, b]：a − b，单位须一致。"},
-    {.name = "unit", .type = SCHEMA_TEXT, .max = 16, .en = "Unit of the result, where the inputs have none.", .zh = "结果的单位（输入无单位时填写）。"},
+    {.name = "unit",
+     .type = SCHEMA_TEXT,
+     .max = 16,
+     .en = "Unit of the result, where the inputs have none.",
+     .zh = "结果的单位（输入无单位时填写）。"},
     {.name = "range",
      .type = SCHEMA_LIST,
      .min = 2,

@@ -147,8 +147,8 @@ static void add_action_alarms(struct loader *loader, uint16_t index) {
         }
         for (uint32_t k = more->first_alarm; k < loader->alarms_count; k++)
             if (strcmp(loader->alarms[k].name, name) == 0)
-                source_error(&loader->site, node->key, "the action needs the alarm name '%s' on the device '%s', which has one already: rename the action",
-                             name, device);
+                source_error(&loader->site, node->key,
+                             "the action needs the alarm name '%s' on the device '%s', which has one already: rename the action", name, device);
         struct config_alarm *alarm = alarm_new(loader, index, loader_keep(loader->arena, name));
         if (!alarm)
             return;
@@ -193,8 +193,7 @@ static void tell_no_alarm(const struct loader *loader, const struct source *sour
     nearest_init(&nearest, name);
     for (uint32_t i = 0; i < more->alarms_count; i++)
         nearest_try(&nearest, loader->alarms[more->first_alarm + i].name);
-    source_error(source, at, "the device '%s' has no alarm '%s'%s", loader->devices[device].spec.name, QUOTE(name),
-                 nearest_text(&nearest, text));
+    source_error(source, at, "the device '%s' has no alarm '%s'%s", loader->devices[device].spec.name, QUOTE(name), nearest_text(&nearest, text));
 }
 
 /* ---- the site's own, and what it changes ---- */
@@ -240,8 +239,8 @@ static void refuse_override(const struct loader *loader, const struct node *map)
     static const char *const keys[] = {"point", "device"};
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
         if (node_get(map, keys[i]))
-            source_error(&loader->site, node_get(map, keys[i])->key, "the %s of an alarm that is there already cannot be changed: write an alarm of your own",
-                         keys[i]);
+            source_error(&loader->site, node_get(map, keys[i])->key,
+                         "the %s of an alarm that is there already cannot be changed: write an alarm of your own", keys[i]);
     if (node_get(map, "rule_set"))
         source_error(&loader->site, node_get(map, "rule_set")->key, "'rule_set' is written by the gateway for its own ready rules: leave it out");
 }
@@ -324,7 +323,8 @@ void load_alarms(struct loader *loader) {
     uint32_t wanted = count_wanted(loader, count);
     if (wanted > ALARMS_MAX)
         source_error(&loader->site, section ? section->key : NULL,
-                     "the site has %u alarms, those of profiles, rules, actions and of communication included; at most %d are allowed", (unsigned)wanted, ALARMS_MAX);
+                     "the site has %u alarms, those of profiles, rules, actions and of communication included; at most %d are allowed",
+                     (unsigned)wanted, ALARMS_MAX);
     loader->alarms_room = wanted < ALARMS_MAX ? wanted : ALARMS_MAX;
     loader->alarms = arena_take(loader->arena, loader->alarms_room + 1u, sizeof(*loader->alarms));
     loader->alarms_more = arena_take(&loader->scratch, loader->alarms_room + 1u, sizeof(*loader->alarms_more));

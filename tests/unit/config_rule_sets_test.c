@@ -23,11 +23,11 @@
     "  charging: {on_off: m/current, on_above: 0.5 A, off_below: 0.3 A}\n"                                                                           \
     "  hours: {run_hours: m/charging}\n"                                                                                                             \
     "alarms:\n"                                                                                                                                      \
-    "  too-long: {point: m/charging, is: on, on_delay: 10h, class: electrical, zh: 充电过久, en: charging too long, rule_set: charging,\n"           \
-    "             remedy: {zh: 拔下, en: unplug}, basis: {en: rule 3}, confidence: likely, suppressed_by: m/leak}\n"                                 \
+    "  too-long: {point: m/charging, is: on, on_delay: 10h, class: electrical, zh: 充电过久, en: charging too long, rule_set: charging,\n"       \
+    "             remedy: {zh: 拔下, en: unplug}, basis: {en: rule 3}, confidence: likely, suppressed_by: m/leak}\n"                               \
     "  leak: {point: m/leakage, above: 100 mA, class: fire, rule_set: charging}\n"                                                                   \
     "  strange: {all: [{point: m/current, above: 9 A, deadband: 1 A}, {point: m/charging, is: off}], on_delay: 1min, rule_set: charging,\n"          \
-    "            zh: 异常电流, en: strange current}\n"                                                                                               \
+    "            zh: 异常电流, en: strange current}\n"                                                                                           \
     "  double: {any: [{point: m/current, above: 9 A}, {point: m/current, above: 8 A}], rule_set: charging}\n"                                        \
     "  fast: {point: m/current, rising: 20 A/min, rule_set: charging}\n"
 
@@ -197,7 +197,8 @@ static void wrong_overrides_are_told(void **state) {
                               RULES);
     assert_int_equal(it->diagnostics.errors, 5);
     assert_message(it, ":6:15: error: the alarm's limit is an 'above', not 'below': write its condition as a whole to turn it around\n");
-    assert_message(it, ":7:14: error: the alarm has several limits, and nobody can say which is meant: write its condition as a whole, with all, any or not\n");
+    assert_message(
+        it, ":7:14: error: the alarm has several limits, and nobody can say which is meant: write its condition as a whole, with all, any or not\n");
     assert_message(it, ":8:16: error: the alarm 'too-long' watches one point: remove it and write one of several conditions yourself\n");
     assert_message(it, ":9:3: error: the device 'm' has an alarm 'too-long' already; to change it write 'm/too-long:'\n");
     assert_message(it, ":10:3: error: the device 'm' has no alarm 'strang' (did you mean 'strange'?)\n");
@@ -207,7 +208,8 @@ static void wrong_overrides_are_told(void **state) {
                    "  m/double: {deadband: 1 A}\n"
                    "  m/strange2: {}\n",
               RULES);
-    assert_message(it, ":6:15: error: 'is' cannot be laid over an alarm of several conditions: write its condition as a whole, with all, any or not\n");
+    assert_message(it,
+                   ":6:15: error: 'is' cannot be laid over an alarm of several conditions: write its condition as a whole, with all, any or not\n");
     assert_message(it, ":7:14: error: 'deadband' cannot be laid over an alarm of several conditions");
     unload(it);
 }

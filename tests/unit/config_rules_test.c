@@ -216,8 +216,8 @@ static void conditions_become_terms(void **state) {
     static const struct {
         enum term_kind kind;
         uint16_t span;
-    } expected[] = {{TERM_ANY, 9}, {TERM_ALL, 4}, {TERM_EQUAL, 1}, {TERM_NOT, 2},  {TERM_OPEN, 1},
-                    {TERM_MISSING, 1}, {TERM_NOT, 3}, {TERM_ANY, 2}, {TERM_BELOW, 1}};
+    } expected[] = {{TERM_ANY, 9},     {TERM_ALL, 4}, {TERM_EQUAL, 1}, {TERM_NOT, 2},  {TERM_OPEN, 1},
+                    {TERM_MISSING, 1}, {TERM_NOT, 3}, {TERM_ANY, 2},   {TERM_BELOW, 1}};
     for (unsigned i = 0; i < 9; i++) {
         assert_int_equal(terms[i].kind, expected[i].kind);
         assert_int_equal(terms[i].span, expected[i].span);
@@ -329,14 +329,16 @@ static void estimates_count_inputs(void **state) {
 static void chains_of_derived_points_stay_cheap(void **state) {
     (void)state;
     char path[64], text[8192];
-    int length = snprintf(text, sizeof(text),
-                          "gateway: {id: g}\nbuses: {b: {tcp: h}}\nuplinks: {u: {mqtt: \"mqtt://h\"}}\n"
-                          "devices: {d: {bus: b, unit_id: 1, location: x, points: {a0: {read: holding, address: 0, type: u16}, b0: {read: holding, address: 1, "
-                          "type: u16}, c: {read: coil, address: 0, write: coil}}}}\nderived:\n");
+    int length = snprintf(
+        text, sizeof(text),
+        "gateway: {id: g}\nbuses: {b: {tcp: h}}\nuplinks: {u: {mqtt: \"mqtt://h\"}}\n"
+        "devices: {d: {bus: b, unit_id: 1, location: x, points: {a0: {read: holding, address: 0, type: u16}, b0: {read: holding, address: 1, "
+        "type: u16}, c: {read: coil, address: 0, write: coil}}}}\nderived:\n");
     for (int i = 1; i <= 40; i++)
-        length += snprintf(text + length, sizeof(text) - (size_t)length, "  d/a%d: {sum: [d/a%d, d/b%d]}\n  d/b%d: {difference: [d/a%d, d/b%d]}\n", i, i - 1,
-                           i - 1, i, i - 1, i - 1);
-    length += snprintf(text + length, sizeof(text) - (size_t)length, "alarms: {x: {point: d/a40, above: 3, class: fire}}\nactions: {y: {when: x, write: d/c, value: on}}\n");
+        length += snprintf(text + length, sizeof(text) - (size_t)length, "  d/a%d: {sum: [d/a%d, d/b%d]}\n  d/b%d: {difference: [d/a%d, d/b%d]}\n", i,
+                           i - 1, i - 1, i, i - 1, i - 1);
+    length += snprintf(text + length, sizeof(text) - (size_t)length,
+                       "alarms: {x: {point: d/a40, above: 3, class: fire}}\nactions: {y: {when: x, write: d/c, value: on}}\n");
     assert_true(length < (int)sizeof(text));
     int fd = memfd_create("chain", MFD_CLOEXEC);
     assert_int_equal(write(fd, text, (size_t)length), length);

@@ -114,7 +114,8 @@ static void times_are_strict(void **state) {
 
 static void hours_are_strict(void **state) {
     (void)state;
-    static const char *const bad[] = {"", "10:00", "10-22", "9:00-18:00", "10:00-10:00", "24:00-10:00", "10:00-24:01", "10:60-11:00", "10:00 - 22:00", "10:00-22:00 "};
+    static const char *const bad[] = {
+        "", "10:00", "10-22", "9:00-18:00", "10:00-10:00", "24:00-10:00", "10:00-24:01", "10:60-11:00", "10:00 - 22:00", "10:00-22:00 "};
     uint16_t opens, closes;
     assert_true(scalar_hours("10:00-22:30", &opens, &closes) && opens == 600 && closes == 1350);
     assert_true(scalar_hours("18:00-02:00", &opens, &closes) && opens == 1080 && closes == 120);
@@ -217,9 +218,8 @@ static void the_schema_is_json(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_strict),    cmocka_unit_test(numbers_and_quantities_are_strict),
-        cmocka_unit_test(times_are_strict),        cmocka_unit_test(hours_are_strict),
-        cmocka_unit_test(the_table_is_consistent), cmocka_unit_test(keys_are_explained),
+        cmocka_unit_test(durations_are_strict), cmocka_unit_test(numbers_and_quantities_are_strict), cmocka_unit_test(times_are_strict),
+        cmocka_unit_test(hours_are_strict),     cmocka_unit_test(the_table_is_consistent),           cmocka_unit_test(keys_are_explained),
         cmocka_unit_test(the_schema_is_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
