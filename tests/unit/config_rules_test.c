@@ -97,7 +97,7 @@ static void assert_input(const struct config_derived *derived, unsigned index, c
 
 static void kinds_and_parameters(void **state) {
     (void)state;
-    assert_int_equal(config->derived_count, 13 + 1); /* the rate of one point serves rising and falling; the other was there */
+    assert_int_equal(config->derived_count, 13 + 1 + 1); /* that of a profile; the rate of one point serves rising and falling; the other was there */
     const struct config_derived *on = derived_of_name("m", "on"), *base = derived_of_name("f", "base"), *mean = derived_of_name("f", "base-mean");
     assert_int_equal(on->kind, DERIVE_ON_OFF);
     assert_double(on->on_above, 0.5);
@@ -146,7 +146,7 @@ static void results_are_points(void **state) {
         points += config->devices[i].spec.points_count;
     }
     assert_int_equal(config->points_count, points);
-    assert_int_equal(points, 5 + 3 + 4 + 2 + config->derived_count);
+    assert_int_equal(points, 5 + 3 + 4 + 2 + 1 + config->derived_count);
 }
 
 static void inputs_come_first(void **state) {
@@ -244,6 +244,15 @@ static void rising_and_falling_watch_the_rate(void **state) {
     assert_double(cold->limit, -2.5);
     assert_string_equal(cold->en, "temperature falling faster than 2.5 °C/min");
     assert_double(surge->deadband, 2);
+    const struct config_alarm *rise = alarm_of("h", "heat-rise"); /* of a profile, its limit the site's */
+    point_of("h", "temperature-rate", &rate);
+    assert_int_equal(rise->point, rate);
+    assert_double(rise->limit, 10);
+    assert_int_equal(rise->realarm_ms, 600000);
+    assert_string_equal(rise->remedy_en, "look there");
+    assert_string_equal(rise->basis_zh, "");
+    assert_string_equal(rise->zh, "温度上升快于 10 °C/min");
+    assert_int_equal(point_of("h", "temperature", NULL)->class, CLASS_FIRE);
     assert_string_equal(surge->en, "current-rate above 20 A/min"); /* the site's own point, by its own name */
     assert_string_equal(alarm_of("m", "due")->en, "hours above 500 h");
 }
@@ -316,7 +325,7 @@ static void estimates_count_inputs(void **state) {
     int64_t siren_us[ESTIMATE_CASES], cut_us[ESTIMATE_CASES];
     arena_init(&scratch);
     assert_int_equal(estimate_bus(config, 0, &scratch, &bus), ERR_OK);
-    assert_int_equal(bus.points, 14);
+    assert_int_equal(bus.points, 15);
     assert_int_equal(estimate_action(config, 1, &scratch, siren_us), ERR_OK);
     /* a period of 1 s, the window of the rate, another reading in agreement, and at most 10 ms: the reply is held */
     assert_int_equal(siren_us[0], 1000000 + 60000000 + 1000000 + 10000);
