@@ -7,6 +7,8 @@
  *   read back      a point that an action writes: 5 s at most, because its state is compared with what was commanded
  *   heard          a device with a fire or electrical point: 9 s at most for its fastest one. Three misses make a device dead, so
  *                  its silence is known within 30 s, timeouts included
+ *   windows        what a ready rule, 'rising' or 'falling' watches is read twice in its window at least; a window that the site wrote
+ *                  itself and that is too short for its input is an error instead
  *   derived        the shortest of its inputs
  *
  * Classes go from results down to inputs, periods from inputs up to results: the list of derived points is walked in both
@@ -82,6 +84,25 @@ static void keep_heard(const struct loader *loader, uint16_t device) {
     urgent->every_ms = EVERY_HEARD_MS;
 }
 
+/* Nobody wrote this window, so the period follows it; the site is told when it wrote the alarm. */
+static void keep_window(const struct loader *loader, const struct loader_derived *derived) {
+    const struct config_derived *rule = &derived->rule;
+    bool own = derived->source == &loader->site;
+    if (derived->broken || !rule->over_ms || (own && derived->node))
+        return;
+    struct point *input = point_at(loader, rule->inputs[0].device, rule->inputs[0].point);
+    uint32_t every_ms = rule->over_ms / WINDOW_READINGS_MIN;
+    if (input->derived || input->every_ms <= every_ms)
+        return;
+    char asked[DURATION_SIZE], taken[DURATION_SIZE];
+    if (own)
+        source_warning(derived->source, derived->inputs[0],
+                       "the point '%s/%s' is read every %s instead of %s, so that its rate over a minute is known",
+                       loader->devices[rule->inputs[0].device].spec.name, input->name, scalar_duration_text(taken, every_ms),
+                       scalar_duration_text(asked, input->every_ms));
+    input->every_ms = every_ms;
+}
+
 static void find_periods(struct loader *loader) {
     const struct config *config = loader->config;
     for (uint16_t i = 0; i < config->devices_count; i++)
@@ -95,6 +116,8 @@ static void find_periods(struct loader *loader) {
         if (point->every_ms > EVERY_WRITTEN_MS)
             point->every_ms = EVERY_WRITTEN_MS;
     }
+    for (uint32_t i = 0; i < loader->derived_count; i++)
+        keep_window(loader, &loader->derived[i]);
     for (uint16_t i = 0; i < config->devices_count; i++)
         keep_heard(loader, i);
 }
@@ -111,7 +134,7 @@ static void find_derived_period(struct loader *loader, const struct loader_deriv
     if (!result->every_ms) /* its inputs are not known, which was told */
         result->every_ms = EVERY_DEFAULT_MS;
     char window[DURATION_SIZE], every[DURATION_SIZE];
-    if (!derived->broken && rule->over_ms && rule->over_ms < WINDOW_READINGS_MIN * (uint64_t)result->every_ms)
+    if (!derived->broken && derived->source == &loader->site && rule->over_ms && rule->over_ms < WINDOW_READINGS_MIN * (uint64_t)result->every_ms)
         source_error(derived->source, derived->node ? derived->node->key : derived->inputs[0],
                      "the window of '%s' is %s, but its input is read every %s: at least %d readings must fall into it", result->name,
                      scalar_duration_text(window, rule->over_ms), scalar_duration_text(every, result->every_ms), WINDOW_READINGS_MIN);

@@ -29,6 +29,7 @@
     "  strange: {all: [{point: m/current, above: 9 A, deadband: 1 A}, {point: m/charging, is: off}], on_delay: 1min, rule_set: charging,\n"          \
     "            zh: 异常电流, en: strange current}\n"                                                                                           \
     "  double: {any: [{point: m/current, above: 9 A}, {point: m/current, above: 8 A}], rule_set: charging}\n"                                        \
+    "  falling: {point: m/voltage, falling: 20 V/min, class: fire, rule_set: charging}\n"                                                            \
     "  fast: {point: m/current, rising: 20 A/min, rule_set: charging}\n"
 
 #define SITE                                                                                                                                         \
@@ -125,8 +126,8 @@ static void rules_become_alarms(void **state) {
     struct loading *it = load(SITE, RULES);
     assert_clean(it);
     const struct config_alarm *too_long = alarm_of(it, "too-long"), *leak = alarm_of(it, "leak"), *strange = alarm_of(it, "strange");
-    assert_int_equal(it->config->derived_count, 3);
-    assert_int_equal(it->config->alarms_count, 1 + 5 + 1); /* the profile's other one, the rules, communication */
+    assert_int_equal(it->config->derived_count, 4);
+    assert_int_equal(it->config->alarms_count, 1 + 6 + 1); /* the profile's other one, the rules, communication */
     assert_string_equal(too_long->rule_set, "charging");
     assert_string_equal(too_long->remedy_en, "unplug");
     assert_string_equal(too_long->basis_en, "rule 3");
@@ -139,6 +140,20 @@ static void rules_become_alarms(void **state) {
     assert_string_equal(alarm_of(it, "voltage-high")->rule_set, "");
     assert_string_equal(alarm_of(it, "double")->en, "current above 9 A or current above 8 A");
     assert_string_equal(alarm_of(it, "fast")->en, "current rising faster than 20 A/min");
+    unload(it);
+}
+
+/* A rule must not keep a site from loading because its sensor is read seldom: it is read more often then. */
+static void a_rule_gets_the_readings_it_needs(void **state) {
+    (void)state;
+    struct loading *it = load("gateway: {id: g}\n"
+                              "buses: {line: {serial: /dev/ttyS0}}\n"
+                              "devices: {m: {profile: meter, bus: line, unit_id: 1, location: x, every: {voltage: 10min, current: 2s}}}\n",
+                              RULES "  mean: {point: m/current, above: 3 A}\n");
+    assert_clean(it);
+    assert_int_equal(config_point(it->config, 0, 0)->every_ms, 30000);
+    assert_int_equal(config_point(it->config, 0, 1)->every_ms, 2000);
+    assert_int_equal(it->diagnostics.warnings, 0);
     unload(it);
 }
 
@@ -156,7 +171,7 @@ static void a_site_changes_rules(void **state) {
                               RULES);
     assert_clean(it);
     const struct config_alarm *too_long = alarm_of(it, "too-long"), *strange = alarm_of(it, "strange"), *twice = alarm_of(it, "double");
-    assert_int_equal(it->config->derived_count, 3); /* the site's own entry instead of the rule's */
+    assert_int_equal(it->config->derived_count, 4); /* the site's own entry instead of the rule's */
     for (uint16_t i = 0; i < it->config->derived_count; i++)
         assert_true(it->config->derived[i].kind != DERIVE_ON_OFF || it->config->derived[i].on_above == 2);
     assert_int_equal(too_long->on_delay_ms, 28800000);
@@ -240,10 +255,8 @@ static void wrong_rules_are_told_at_the_rules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rules_become_alarms),
-        cmocka_unit_test(a_site_changes_rules),
-        cmocka_unit_test(wrong_overrides_are_told),
-        cmocka_unit_test(wrong_rules_are_told_at_the_rules),
+        cmocka_unit_test(rules_become_alarms),      cmocka_unit_test(a_rule_gets_the_readings_it_needs), cmocka_unit_test(a_site_changes_rules),
+        cmocka_unit_test(wrong_overrides_are_told), cmocka_unit_test(wrong_rules_are_told_at_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
