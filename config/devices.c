@@ -35,7 +35,7 @@ static void try_all(const struct loader *loader, enum loader_kind kind, struct n
             nearest_try(nearest, config->devices[i].spec.name);
 }
 
-uint32_t loader_find(const struct loader *loader, enum loader_kind kind, const struct node *node, const char *name) {
+uint32_t loader_find(const struct loader *loader, const struct source *source, enum loader_kind kind, const struct node *node, const char *name) {
     static const char *const words[] = {"place", "bus", "device"}, *const sections[] = {"places", "buses", "devices"};
     const struct names *names = kind == LOADER_PLACE ? &loader->places_names : kind == LOADER_BUS ? &loader->buses_names : &loader->devices_names;
     uint32_t index = names_find(names, name);
@@ -46,31 +46,35 @@ uint32_t loader_find(const struct loader *loader, enum loader_kind kind, const s
     nearest_init(&nearest, name);
     if (source_has_room(&loader->site))
         try_all(loader, kind, &nearest);
-    source_error(&loader->site, node, "there is no %s '%s'%s; what exists stands under '%s:'", words[kind], QUOTE(name), nearest_text(&nearest, text),
+    source_error(source, node, "there is no %s '%s'%s; what exists stands under '%s:'", words[kind], QUOTE(name), nearest_text(&nearest, text),
                  sections[kind]);
     return NAMES_NONE;
 }
 
-bool loader_find_point(const struct loader *loader, const struct node *node, uint16_t *ret_device, uint16_t *ret_point) {
+bool loader_find_point(const struct loader *loader, const struct source *source, const struct node *node, uint16_t *ret_device, uint16_t *ret_point) {
     char device[NAME_SIZE], text[NEAREST_SIZE];
     const char *name;
     if (!loader_split(node->text, device, &name)) {
-        source_error(&loader->site, node, "'%s' is '%s', but must be DEVICE/POINT", node->key->text, QUOTE(node->text));
+        source_error(source, node, "'%s' is '%s', but must be DEVICE/POINT", node->key ? node->key->text : "input", QUOTE(node->text));
         return false;
     }
-    uint32_t index = loader_find(loader, LOADER_DEVICE, node, device);
+    uint32_t index = loader_find(loader, source, LOADER_DEVICE, node, device);
     if (index == NAMES_NONE)
         return false;
     const struct device_spec *spec = &loader->devices[index].spec;
     uint16_t point = points_find(spec->points, spec->points_count, name);
     *ret_device = (uint16_t)index;
     *ret_point = point;
-    if (point != CONFIG_NONE || loader->devices_more[index].broken)
-        return point != CONFIG_NONE;
+    if (point != CONFIG_NONE) {
+        const struct loader_derived *derived = derived_of(loader, *ret_device, point);
+        return !derived || !derived->broken;
+    }
+    if (loader->devices_more[index].broken)
+        return false;
     struct nearest nearest;
     nearest_init(&nearest, name);
     points_nearest(&nearest, spec->points, spec->points_count);
-    source_error(&loader->site, node, "the device '%s' has no point '%s'%s", device, QUOTE(name), nearest_text(&nearest, text));
+    source_error(source, node, "the device '%s' has no point '%s'%s", device, QUOTE(name), nearest_text(&nearest, text));
     return false;
 }
 
@@ -202,17 +206,21 @@ static void read_device(struct loader *loader, const struct node *map, uint16_t 
     struct config_device *device = &loader->devices[index];
     struct loader_device *more = &loader->devices_more[index];
     more->node = map;
+    more->derived = NAMES_NONE;
     device->spec.name = loader_keep(loader->arena, map->key->text);
     device->spec.device = index;
     device->spec.unit_id = (uint8_t)schema_u64(&schema_device, map, "unit_id");
     device->location = loader_keep(loader->arena, schema_text(&schema_device, map, "location"));
     device->bus = device->place = CONFIG_NONE;
-    device->first_point = loader->config->points_count;
+    const struct node *rated = schema_member(&schema_device, map, "rated_current");
+    const char *unit;
+    if (rated)
+        CHECK(scalar_quantity(rated->text, &device->rated_current, &unit));
     const struct node *bus = schema_member(&schema_device, map, "bus"), *place = schema_member(&schema_device, map, "place");
     uint32_t found;
-    if (bus && (found = loader_find(loader, LOADER_BUS, bus, bus->text)) != NAMES_NONE)
+    if (bus && (found = loader_find(loader, &loader->site, LOADER_BUS, bus, bus->text)) != NAMES_NONE)
         device->bus = (uint16_t)found;
-    if (place && (found = loader_find(loader, LOADER_PLACE, place, place->text)) != NAMES_NONE)
+    if (place && (found = loader_find(loader, &loader->site, LOADER_PLACE, place, place->text)) != NAMES_NONE)
         device->place = (uint16_t)found;
     read_points(loader, map, device, more);
     if (schema_member(&schema_device, map, "timeout"))

@@ -46,7 +46,8 @@ static enum err estimate_as(const struct config *config, uint16_t bus, const str
         if (device->bus != bus)
             continue;
         ret_estimate->devices++;
-        ret_estimate->points += device->spec.points_count;
+        for (uint16_t k = 0; k < device->spec.points_count; k++)
+            ret_estimate->points += !device->spec.points[k].derived;
         enum err err = plan_build(&device->spec, ret_estimate->line ? &timing : NULL, scratch, &plan);
         if (err) {
             ret_estimate->failed_device = i;
@@ -143,6 +144,16 @@ static enum err add_device(const struct config *config, const struct config_upli
         }
         if (!readings->batch_ms)
             add_messages(config, uplink, device, rate, bytes, 1000.0 / request->every_ms, traffic);
+        rate_all += rate;
+        bytes_all += bytes;
+    }
+    for (uint16_t i = 0; i < device->spec.points_count; i++) {
+        const struct point *point = &device->spec.points[i];
+        if (!point->derived)
+            continue;
+        double rate = reading_rate(readings, point), bytes = rate * (READING_BYTES + (double)strlen(point->name));
+        if (!readings->batch_ms)
+            add_messages(config, uplink, device, rate, bytes, 1000.0 / point->every_ms, traffic);
         rate_all += rate;
         bytes_all += bytes;
     }

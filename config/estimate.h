@@ -10,7 +10,7 @@
 struct estimate_bus {
     bool line; /* characters take time on it; a network endpoint has no line time, and only the counts below are meant */
     uint16_t devices, requests;
-    uint32_t points;
+    uint32_t points; /* derived ones cost no line time and are not counted */
     double load, fire_load;  /* share of the line's time: 1 is full; of all requests, of those with fire points */
     int64_t round_us;        /* every request once, one after the other */
     int64_t longest_us;      /* the longest single one that is not fire */

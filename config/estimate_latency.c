@@ -14,7 +14,7 @@
  * A device that falls silent costs its timeout once a period, however many requests it has (poller.h). Timeouts are the
  * configured ones; learned ones are shorter. Not counted: the time of the gateway itself (measured below 1 ms), a network's. A
  * point that is not fire is asked when it fits: for it, one whole round is added. An alarm on communication comes with the
- * third miss. */
+ * third miss; one on what is computed, or on several conditions, with the last of its inputs, their windows and delays added. */
 #include "config/estimate.h"
 
 #include "sensors/poller.h"
@@ -163,25 +163,106 @@ static bool reads_point(const struct plan_request *request, uint16_t point) {
     return false;
 }
 
-/* When the alarm's condition is known: its point is seen, or its device has missed three requests. */
-static void fill_known(const struct config *config, const struct config_alarm *alarm, const struct line *line, int64_t ret_known_us[ESTIMATE_CASES]) {
-    uint16_t bus = config->devices[alarm->device].bus;
+/* Of the requests of a device that read the point, or of all of them for CONFIG_NONE, the one made most often. */
+static const struct work *best_of(const struct line *line, uint16_t device, uint16_t point) {
     const struct work *best = NULL;
     for (uint16_t i = 0; i < line->works_count; i++) {
         const struct work *work = &line->works[i];
-        bool wanted = work->device == alarm->device && (alarm->point == CONFIG_NONE || reads_point(work->request, alarm->point));
+        bool wanted = work->device == device && (point == CONFIG_NONE || reads_point(work->request, point));
         if (wanted && (best == NULL || work->request->every_ms < best->request->every_ms))
             best = work;
     }
+    return best;
+}
+
+/* What an alarm waits for: of each derived point how much later than its inputs it tells, -1 when the alarm does not look at it. */
+struct waits {
+    const struct config *config;
+    struct arena *scratch;
+    int64_t *derived_us;
+    int64_t *known_us; /* the result, by ESTIMATE_CASES */
+    uint32_t every_ms; /* the longest period of an input */
+};
+
+/* A point that is known `wait_us` before the alarm is: a derived one is noted, a wired one is seen on its line. */
+static enum err wait_for(struct waits *waits, uint16_t device, uint16_t point, int64_t wait_us) {
+    const struct config *config = waits->config;
+    struct line line;
+    int64_t seen_us[ESTIMATE_CASES];
+    for (uint16_t i = 0; config_point(config, device, point)->derived && i < config->derived_count; i++)
+        if (config->derived[i].device == device && config->derived[i].point == point) {
+            waits->derived_us[i] = max_us(waits->derived_us[i], wait_us + config->derived[i].over_ms * (int64_t)1000);
+            return ERR_OK;
+        }
+    enum err err = gather(config, config->devices[device].bus, waits->scratch, &line);
+    const struct work *best = err ? NULL : best_of(&line, device, point);
+    if (best == NULL) /* nothing is read of it */
+        return err;
+    fill_seen(config, config->devices[device].bus, &line, best, seen_us);
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        waits->known_us[i] = max_us(waits->known_us[i], seen_us[i] + wait_us);
+    if (best->request->every_ms > waits->every_ms)
+        waits->every_ms = best->request->every_ms;
+    return ERR_OK;
+}
+
+/* Results stand behind their inputs, so one walk from the end reaches every input with the longest way to it. */
+static enum err wait_for_inputs(struct waits *waits) {
+    enum err err = ERR_OK;
+    for (uint16_t i = waits->config->derived_count; i > 0; i--) {
+        const struct config_derived *derived = &waits->config->derived[i - 1];
+        for (unsigned k = 0; waits->derived_us[i - 1] >= 0 && k < derived->inputs_count && err == ERR_OK; k++)
+            err = wait_for(waits, derived->inputs[k].device, derived->inputs[k].point, waits->derived_us[i - 1]);
+    }
+    return err;
+}
+
+/* Its point is seen, or all points of a composite are and its own delays are over. */
+static enum err fill_known_by_value(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                                    int64_t ret_known_us[ESTIMATE_CASES]) {
+    int64_t *derived_us = arena_take(scratch, config->derived_count + 1u, sizeof(*derived_us)), delay_us = 0;
+    struct waits waits = {.config = config, .scratch = scratch, .derived_us = derived_us, .known_us = ret_known_us};
+    enum err err = ERR_OK;
+    for (uint16_t i = 0; i < config->derived_count; i++)
+        derived_us[i] = -1;
+    for (uint16_t i = 0; i < alarm->terms_count; i++)
+        delay_us += config->terms[alarm->first_term + i].on_delay_ms * (int64_t)1000;
+    for (uint16_t i = 0; i < alarm->terms_count && err == ERR_OK; i++) {
+        const struct config_term *term = &config->terms[alarm->first_term + i];
+        if (term->point != CONFIG_NONE)
+            err = wait_for(&waits, term->device, term->point, delay_us);
+    }
+    if (alarm->point != CONFIG_NONE && err == ERR_OK)
+        err = wait_for(&waits, alarm->device, alarm->point, 0);
+    if (err == ERR_OK)
+        err = wait_for_inputs(&waits);
+    for (unsigned i = 0; i < ESTIMATE_CASES && alarm->of_n > 1; i++)
+        ret_known_us[i] += (alarm->of_n - 1) * waits.every_ms * (int64_t)1000;
+    return err;
+}
+
+/* The device has missed three requests. */
+static enum err fill_known_by_silence(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                                      int64_t ret_known_us[ESTIMATE_CASES]) {
+    uint16_t bus = config->devices[alarm->device].bus;
+    struct line line;
+    enum err err = gather(config, bus, scratch, &line);
+    const struct work *best = err ? NULL : best_of(&line, alarm->device, CONFIG_NONE);
+    if (best == NULL)
+        return err;
+    fill_seen(config, bus, &line, best, ret_known_us);
+    for (unsigned i = 0; i < ESTIMATE_CASES; i++)
+        ret_known_us[i] += (DEVICE_MISSES_MAX - 1) * best->request->every_ms * (int64_t)1000 + unanswered_us(&line, &config->devices[alarm->device]);
+    return ERR_OK;
+}
+
+/* When the alarm's condition is known. */
+static enum err fill_known(const struct config *config, const struct config_alarm *alarm, struct arena *scratch,
+                           int64_t ret_known_us[ESTIMATE_CASES]) {
     for (unsigned i = 0; i < ESTIMATE_CASES; i++)
         ret_known_us[i] = 0;
-    if (best == NULL) /* nothing is read of it */
-        return;
-    fill_seen(config, bus, line, best, ret_known_us);
-    for (unsigned i = 0; i < ESTIMATE_CASES && alarm->point == CONFIG_NONE; i++)
-        ret_known_us[i] += (DEVICE_MISSES_MAX - 1) * best->request->every_ms * (int64_t)1000 + unanswered_us(line, &config->devices[alarm->device]);
-    for (unsigned i = 0; i < ESTIMATE_CASES && alarm->of_n > 1; i++)
-        ret_known_us[i] += (alarm->of_n - 1) * best->request->every_ms * (int64_t)1000;
+    return alarm->condition == CONDITION_COMMUNICATION ? fill_known_by_silence(config, alarm, scratch, ret_known_us)
+                                                       : fill_known_by_value(config, alarm, scratch, ret_known_us);
 }
 
 enum err estimate_action(const struct config *config, uint16_t action, struct arena *scratch, int64_t ret_written_us[ESTIMATE_CASES]) {
@@ -189,13 +270,12 @@ enum err estimate_action(const struct config *config, uint16_t action, struct ar
     const struct config_alarm *alarm = &config->alarms[rule->alarm];
     const struct point *point = config_point(config, rule->device, rule->point);
     uint16_t from = config->devices[alarm->device].bus, to = config->devices[rule->device].bus;
-    struct line read_line, write_line;
-    enum err err = gather(config, from, scratch, &read_line);
+    struct line write_line;
+    enum err err = gather(config, to, scratch, &write_line);
     if (err == ERR_OK)
-        err = gather(config, to, scratch, &write_line);
+        err = fill_known(config, alarm, scratch, ret_written_us);
     if (err)
         return err;
-    fill_known(config, alarm, &read_line, ret_written_us);
     int64_t wait_us = POLLER_HOLD_US, write_us = 0;
     if (from != to || alarm->on_delay_ms || alarm->point == CONFIG_NONE) {
         wait_us = 0;

@@ -40,9 +40,15 @@ static void load_sections(struct loader *loader) {
     load_places(loader);
     load_buses(loader);
     load_devices(loader);
+    load_derived(loader);
     load_alarms(loader);
     load_actions(loader);
+    load_suppression(loader);
+    load_settle_alarms(loader);
+    load_settle_derived(loader);
     load_finish_points(loader);
+    load_alarm_texts(loader);
+    load_commands(loader);
     load_uplinks(loader);
     load_store(loader);
     load_rules(loader);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "config/loader.h"
 #include "config/scalar.h"
 
@@ -30,8 +31,22 @@ static void read_setup(const struct source *source, const struct node *root, str
     profile->setup = setup;
 }
 
+/* What needs more of a site than one device of it. */
+static bool refuse_in_profile(const struct source *source, const struct node *node) {
+    static const char *const keys[] = {"all", "any", "not", "device", "suppressed_by", "shelve", "rule_set"};
+    bool ok = true;
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+        if (node_get(node, keys[i])) {
+            source_error(source, node_get(node, keys[i])->key, "'%s' is for a site's own file: a profile knows one device only", keys[i]);
+            ok = false;
+        }
+    return ok;
+}
+
 static void read_alarm(const struct source *source, const struct node *node, struct arena *arena, struct profile *profile) {
     char text[NEAREST_SIZE];
+    if (!refuse_in_profile(source, node))
+        return;
     const struct node *name = schema_member(&schema_alarm, node, "point");
     if (!name) {
         if (!node_get(node, "point"))
@@ -53,7 +68,16 @@ static void read_alarm(const struct source *source, const struct node *node, str
     struct config_alarm *alarm = &profile->alarms[profile->alarms_count];
     *alarm = (struct config_alarm){.name = loader_keep(arena, node->key->text), .point = point};
     alarm_defaults(alarm);
-    if (alarm_read(source, node, &profile->points[point], true, arena, alarm))
+    struct point watched = profile->points[point];
+    bool rate = limit_rate(node) != NULL;
+    if (rate && (watched.type == TYPE_STRING || watched.type == TYPE_BIT || watched.labels_count)) {
+        source_error(source, limit_rate(node)->key, "the point '%s' is no amount: it has no rate", watched.name);
+        return;
+    }
+    if (rate)
+        watched = derived_rate_point(&profile->points[point], arena);
+    profile->alarms_rate[profile->alarms_count] = rate;
+    if (alarm_read(source, node, &watched, true, arena, alarm))
         profile->alarms_count++;
 }
 
@@ -63,6 +87,7 @@ static void read_alarms(const struct source *source, const struct node *root, st
         return;
     uint32_t most = map->count < POINTS_PER_DEVICE_MAX ? map->count : POINTS_PER_DEVICE_MAX;
     profile->alarms = arena_take(arena, most, sizeof(*profile->alarms));
+    profile->alarms_rate = arena_take(arena, most, sizeof(*profile->alarms_rate));
     for (const struct node *node = map->first; node && profile->alarms_count < most; node = node->next)
         if (node->kind == NODE_MAP)
             read_alarm(source, node, arena, profile);

@@ -36,6 +36,7 @@ struct profile {
     const struct setup_write *setup;
     struct point *points;        /* a device copies them and puts its own periods in */
     struct config_alarm *alarms; /* `device` is not set; zh and en may be NULL still */
+    bool *alarms_rate;           /* of each: `point` is the one whose rate is watched */
     uint64_t hash;               /* of the file's bytes */
 };
 

@@ -21,6 +21,11 @@ bool scalar_quantity(const char *text, double *ret_number, const char **ret_unit
 /* "host", "host:port", "[::1]:502". */
 bool scalar_host(const char *text, uint16_t default_port, char *ret_host, size_t host_size, uint16_t *ret_port);
 
+/* RFC 3339 with an offset, "2026-12-01T08:00:00.5+08:00" or "...Z", as milliseconds since 1970; years 1970 to 9999, no leap second. */
+bool scalar_time(const char *text, int64_t *ret_wall_ms);
+/* "10:00-22:00" in minutes of the day, 24:00 only as the end; an end before the beginning is past midnight, an equal one is refused. */
+bool scalar_hours(const char *text, uint16_t *ret_opens_min, uint16_t *ret_closes_min);
+
 /* "mqtts://host:8883": the index of the scheme in "mqtt|mqtts", and what follows "://". */
 bool scalar_scheme(const char *text, const char *schemes, unsigned *ret_scheme, const char **ret_rest);
 /* The index of `word` among "a|b|c". */

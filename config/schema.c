@@ -94,6 +94,8 @@ static void check_count(const struct source *source, const struct schema_key *ke
         return;
     if (key->min == key->max)
         source_error(source, node, "'%s' has %u members, but must have %.0f", QUOTE(label(key, node)), node->count, key->max);
+    else if (key->min > 0)
+        source_error(source, node, "'%s' has %u members, but must have %.0f to %.0f", QUOTE(label(key, node)), node->count, key->min, key->max);
     else
         source_error(source, node, "'%s' has %u entries; at most %.0f are allowed", QUOTE(label(key, node)), node->count, key->max);
 }
@@ -155,9 +157,6 @@ static void check_value(const struct source *source, const struct schema_key *ke
         break;
     case SCHEMA_ANY:
         break;
-    case SCHEMA_LATER:
-        source_error(source, node_place(node), "'%s' is not supported yet: it comes with a later version", key->name);
-        break;
     default:
         if (key->or_secret && node->kind == NODE_MAP)
             check_secret(source, node);
@@ -191,8 +190,6 @@ static bool has_form(const struct schema_key *key, const struct node *node) {
         return true;
     case SCHEMA_ANY:
         return node->kind != NODE_REFUSED;
-    case SCHEMA_LATER:
-        return false;
     default:
         return schema_scalar_ok(key, node, NULL, 0);
     }

@@ -19,7 +19,9 @@ enum schema_type {
     SCHEMA_REAL,
     SCHEMA_DURATION, /* min and max in milliseconds */
     SCHEMA_SIZE,     /* min and max in bytes */
-    SCHEMA_QUANTITY, /* a number with the unit of the point it is about; checked by the loader */
+    SCHEMA_TIME,     /* RFC 3339 with an offset */
+    SCHEMA_HOURS,    /* "10:00-22:00" */
+    SCHEMA_QUANTITY, /* a number with the unit of the point it is about, checked by the loader; `words`: above 0, with this unit */
     SCHEMA_ENUM,     /* `words`: "a|b|c"; its value is the index */
     SCHEMA_HOST,     /* host or host:port */
     SCHEMA_URL,      /* `words`: the schemes */
@@ -29,7 +31,6 @@ enum schema_type {
     SCHEMA_NAMES,    /* names (or, with number_keys, numbers) a person chooses; each holds `item` */
     SCHEMA_LIST,     /* of `item`; min and max count its members */
     SCHEMA_ANY,      /* checked elsewhere */
-    SCHEMA_LATER,    /* known, and refused: it comes with a later version */
 };
 
 struct schema_shape;
@@ -55,10 +56,12 @@ struct schema_shape {
     const char *name; /* of the JSON Schema's definition */
     size_t count;
     const struct schema_key *keys;
+    bool recursive; /* a member may hold the same keys again */
 };
 
 extern const struct schema_shape schema_site, schema_gateway, schema_place, schema_bus, schema_device, schema_point, schema_alarm, schema_action,
-    schema_uplink, schema_readings, schema_store, schema_profile;
+    schema_uplink, schema_readings, schema_store, schema_profile, schema_hours, schema_commands, schema_derived, schema_condition, schema_words,
+    schema_shelf;
 
 const struct schema_key *schema_find(const struct schema_shape *shape, const char *name);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of keys, second part: what a device consists of, in a profile or inline. See schema_table.c. */
+/* The table of keys, second part: what a device consists of, in a profile or inline. See schema_table.c; alarms and derived
+ * points are schema_rules.c. */
 #include "config/schema_rows.h"
 
 static const struct schema_key integer_item = {.name = "error_values", .type = SCHEMA_INTEGER};
 static const struct schema_key real_item = {.name = "range", .type = SCHEMA_REAL};
 static const struct schema_key bit_item = {.name = "bits", .type = SCHEMA_INTEGER, .max = 64};
-static const struct schema_key of_item = {.name = "of", .type = SCHEMA_INTEGER, .min = 1, .max = 32};
 static const struct schema_key label_item = {.name = "label", .type = SCHEMA_TEXT, .max = VALUE_TEXT_SIZE - 1};
 static const struct schema_key code_item = {.name = "code", .type = SCHEMA_INTEGER, .max = 65535};
 static const struct schema_key any_item = {.name = "vector", .type = SCHEMA_ANY};
@@ -105,77 +105,8 @@ static const struct schema_key point_keys[] = {
      .zh = "“开”“关”对应的原始值；缺省 1 与 0，线圈 0xFF00 与 0。"},
     {.name = "zh", .type = SCHEMA_TEXT, .max = 96, .en = "Name in Chinese.", .zh = "中文名称。"},
     {.name = "en", .type = SCHEMA_TEXT, .max = 96, .en = "Name in English.", .zh = "英文名称。"},
-    {.name = "derived", .type = SCHEMA_LATER, .en = "A point computed from others.", .zh = "由其它测点计算的测点。"},
 };
 SHAPE(schema_point, point_keys);
-
-/* ---- an alarm ---- */
-static const struct schema_key alarm_keys[] = {
-    {.name = "point",
-     .type = SCHEMA_REFERENCE,
-     .en = "What is watched: device/point (in a profile: the point's name).",
-     .zh = "被监视的测点：设备/测点（在设备模板中只写测点名）。"},
-    {.name = "above",
-     .type = SCHEMA_QUANTITY,
-     .en = "Alarm when the value is above this; with the point's unit: 9 A.",
-     .zh = "高于此值报警，须带测点单位，如 9 A。"},
-    {.name = "below",
-     .type = SCHEMA_QUANTITY,
-     .en = "Alarm when the value is below this; with the point's unit.",
-     .zh = "低于此值报警，须带测点单位。"},
-    {.name = "is",
-     .type = SCHEMA_VALUE,
-     .en = "Alarm when the value is this label, on, off or whole number.",
-     .zh = "等于此状态（标签、on、off 或整数）时报警。"},
-    {.name = "deadband",
-     .type = SCHEMA_QUANTITY,
-     .fallback = "0",
-     .en = "How far the value must come back before the alarm clears.",
-     .zh = "回差：值须退回多少才解除。"},
-    {.name = "on_delay",
-     .type = SCHEMA_DURATION,
-     .max = DAY_MS,
-     .fallback = "0s",
-     .en = "How long the condition must last before the alarm.",
-     .zh = "持续多久才报警。"},
-    {.name = "off_delay",
-     .type = SCHEMA_DURATION,
-     .max = DAY_MS,
-     .fallback = "0s",
-     .en = "How long it must be gone before the alarm clears.",
-     .zh = "消失多久才解除。"},
-    {.name = "of",
-     .type = SCHEMA_LIST,
-     .min = 2,
-     .max = 2,
-     .item = &of_item,
-     .en = "[2, 3]: at least 2 of the last 3 readings.",
-     .zh = "[2, 3]：最近 3 次读数中至少 2 次。"},
-    {.name = "latch", .type = SCHEMA_BOOL, .fallback = "false", .en = "Stays until a person resets it.", .zh = "保持，直到人工复位。"},
-    {.name = "class",
-     .type = SCHEMA_ENUM,
-     .words = "fire|electrical|compliance|fault|maintenance",
-     .fallback = "fault",
-     .en = "What kind of alarm; fire goes before everything.",
-     .zh = "类别：消防、电气、合规、故障、维护；消防优先于一切。"},
-    {.name = "priority",
-     .type = SCHEMA_ENUM,
-     .words = "low|medium|high",
-     .fallback = "medium",
-     .en = "How urgent it is for a person.",
-     .zh = "优先级：低、中、高。"},
-    {.name = "zh", .type = SCHEMA_TEXT, .max = 192, .en = "What a person reads, in Chinese.", .zh = "中文报警文字。"},
-    {.name = "en", .type = SCHEMA_TEXT, .max = 192, .en = "What a person reads, in English.", .zh = "英文报警文字。"},
-    {.name = "remove",
-     .type = SCHEMA_BOOL,
-     .fallback = "false",
-     .en = "Takes a profile's alarm away: device/alarm: {remove: true}.",
-     .zh = "去掉模板自带的报警：设备/报警: {remove: true}。"},
-    {.name = "all", .type = SCHEMA_LATER, .en = "Alarm when all of several conditions hold.", .zh = "多个条件同时成立时报警。"},
-    {.name = "any", .type = SCHEMA_LATER, .en = "Alarm when one of several conditions holds.", .zh = "任一条件成立时报警。"},
-    {.name = "not", .type = SCHEMA_LATER, .en = "Alarm when a condition does not hold.", .zh = "条件不成立时报警。"},
-};
-SHAPE(schema_alarm, alarm_keys);
 
 /* ---- a profile ---- */
 static const struct schema_key names_keys[] = {

@@ -46,6 +46,10 @@ static const char *type_words(enum schema_type type) {
         return "duration (500ms, 5s, 3min, 2h, 10d)";
     case SCHEMA_SIZE:
         return "size (512 MB)";
+    case SCHEMA_TIME:
+        return "time with its offset (2026-12-01T08:00:00+08:00)";
+    case SCHEMA_HOURS:
+        return "hours (\"10:00-22:00\")";
     case SCHEMA_QUANTITY:
         return "number with the point's unit (9 A)";
     case SCHEMA_ENUM:
@@ -65,20 +69,23 @@ static const char *type_words(enum schema_type type) {
         return "list";
     case SCHEMA_ANY:
         return "see docs/profile-format.md";
-    case SCHEMA_LATER:
-        return "not supported yet";
     }
     return "";
 }
 
 static void print_type(FILE *to, const struct schema_key *key) {
-    fputs(type_words(key->type), to);
+    bool fixed_unit = key->type == SCHEMA_QUANTITY && key->words;
+    fputs(fixed_unit ? "number with the unit" : type_words(key->type), to);
     if (key->words) {
         fputs(key->type == SCHEMA_INTEGER ? ", one of " : " ", to);
         print_words(to, key->words);
     }
     bool counted = key->type == SCHEMA_LIST || key->type == SCHEMA_MAP_OF || key->type == SCHEMA_NAMES;
-    if (counted && key->max != 0)
+    if (counted && key->min != 0 && key->min == key->max)
+        fprintf(to, " of %.0f", key->max);
+    else if (counted && key->min != 0)
+        fprintf(to, " of %.0f to %.0f", key->min, key->max);
+    else if (counted && key->max != 0)
         fprintf(to, ", at most %.0f", key->max);
     else if (key->type == SCHEMA_TEXT && key->max != 0)
         fprintf(to, ", at most %.0f bytes", key->max);
@@ -96,6 +103,11 @@ static void print_type(FILE *to, const struct schema_key *key) {
         fprintf(to, "; default %s", key->fallback);
     else if (key->required)
         fputs("; required", to);
+}
+
+/* The keys below one: its own, or those of its members. */
+static const struct schema_shape *shape_below(const struct schema_key *key) {
+    return key->of ? key->of : key->item ? key->item->of : NULL;
 }
 
 static void print_keys(FILE *to, const struct schema_shape *shape) {
@@ -146,14 +158,14 @@ bool schema_explain(const char *path, FILE *to, FILE *complaints) {
             return false;
         }
         key = found;
-        shape = key->of;
+        shape = shape_below(key);
         named = key->type == SCHEMA_MAP_OF || key->type == SCHEMA_NAMES;
     } while (rest);
     fprintf(to, "%s: ", path);
     print_type(to, key);
     fprintf(to, "\n  %s\n  %s\n", key->en, key->zh ? key->zh : "");
     if (shape) {
-        fputs(key->type == SCHEMA_MAP_OF ? "  each has these keys:\n" : "  keys:\n", to);
+        fputs(key->type == SCHEMA_MAP ? "  keys:\n" : "  each has these keys:\n", to);
         print_keys(to, shape);
     }
     return true;
@@ -167,8 +179,10 @@ static void list_shape(const struct schema_shape *shape, const char *prefix, FIL
         fprintf(to, "%-36s %s\n", path, key->en);
         bool named = key->type == SCHEMA_MAP_OF;
         snprintf(path, sizeof(path), "%s%s.%s", prefix, key->name, named ? "*." : "");
-        if (key->of)
-            list_shape(key->of, path, to);
+        const struct schema_shape *below = shape_below(key);
+        bool listed = below && below->recursive && (below == shape || (i > 0 && shape_below(key - 1) == below));
+        if (below && !listed)
+            list_shape(below, path, to);
     }
 }
 

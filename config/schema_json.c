@@ -12,6 +12,7 @@
 #define SCHEMA_JSON_SIZE 131072 /* the whole text is about 30 kB */
 #define NAME_PATTERN "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 
+static void add_keys(struct text *text, const struct schema_shape *shape);
 static void add_shape(struct text *text, const struct schema_shape *shape);
 static void add_value(struct text *text, const struct schema_key *key);
 
@@ -80,6 +81,12 @@ static void add_scalar(struct text *text, const struct schema_key *key) {
     case SCHEMA_SIZE:
         add_pattern(text, "^[0-9]+(\\.[0-9]+)? *(kB|MB|GB)$");
         break;
+    case SCHEMA_TIME:
+        add_pattern(text, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,3})?(Z|[+-][0-9]{2}:[0-9]{2})$");
+        break;
+    case SCHEMA_HOURS:
+        add_pattern(text, "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$");
+        break;
     case SCHEMA_ENUM:
         add_words(text, key->words, false);
         break;
@@ -146,8 +153,6 @@ static void add_value(struct text *text, const struct schema_key *key) {
     } else if (key->or_secret) {
         text_add(text,
                  "\"type\":[\"string\",\"number\",\"object\"],\"properties\":{\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false");
-    } else if (key->type == SCHEMA_LATER) {
-        text_add(text, "\"not\":{}");
     } else if (key->type == SCHEMA_ANY) {
         text_add(text, "\"type\":\"object\"");
     } else {
@@ -158,7 +163,18 @@ static void add_value(struct text *text, const struct schema_key *key) {
     text_add_char(text, '}');
 }
 
+/* A shape that may hold itself is a definition, and is referred to. */
 static void add_shape(struct text *text, const struct schema_shape *shape) {
+    if (shape->recursive) {
+        text_add(text, "{\"$ref\":\"#/$defs/");
+        text_add(text, shape->name);
+        text_add(text, "\"}");
+    } else {
+        add_keys(text, shape);
+    }
+}
+
+static void add_keys(struct text *text, const struct schema_shape *shape) {
     const char *comma = "";
     text_add(text, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
     for (size_t i = 0; i < shape->count; i++) {
@@ -185,7 +201,9 @@ void schema_print_json(FILE *to) {
     text_init(&text, bytes, SCHEMA_JSON_SIZE);
     text_add(&text, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"Yanhuo Gateway configuration\",\"allOf\":[");
     add_shape(&text, &schema_site);
-    text_add(&text, "]}\n");
+    text_add(&text, "],\"$defs\":{\"condition\":");
+    add_keys(&text, &schema_condition);
+    text_add(&text, "}}\n");
     CHECK(!text.full);
     fputs(bytes, to);
     free(bytes);

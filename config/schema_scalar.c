@@ -107,6 +107,8 @@ static bool scalar_right(const struct schema_key *key, const struct node *node) 
     const char *text = node->text, *unit;
     unsigned index;
     double number;
+    int64_t wall_ms;
+    uint16_t opens_min, closes_min;
     switch (key->type) {
     case SCHEMA_TEXT:
         return text[0] && (key->max == 0 || strlen(text) <= key->max);
@@ -121,8 +123,12 @@ static bool scalar_right(const struct schema_key *key, const struct node *node) 
     case SCHEMA_DURATION:
     case SCHEMA_SIZE:
         return number_ok(key, node);
+    case SCHEMA_TIME:
+        return scalar_time(text, &wall_ms);
+    case SCHEMA_HOURS:
+        return scalar_hours(text, &opens_min, &closes_min);
     case SCHEMA_QUANTITY:
-        return scalar_quantity(text, &number, &unit);
+        return scalar_quantity(text, &number, &unit) && (!key->words || (strcmp(unit, key->words) == 0 && number > 0));
     case SCHEMA_ENUM:
         return scalar_word(text, strlen(text), key->words, &index);
     case SCHEMA_HOST:
@@ -194,8 +200,15 @@ static void say_expected(struct text *text, const struct schema_key *key, const 
         text_add(text, "a size such as 512 MB,");
         add_range(text, key);
         break;
+    case SCHEMA_TIME:
+        text_add(text, "a time with its offset, such as 2026-12-01T08:00:00+08:00");
+        break;
+    case SCHEMA_HOURS:
+        text_add(text, "HH:MM-HH:MM, such as \"10:00-22:00\", \"18:00-02:00\" past midnight or \"00:00-24:00\" for the whole day");
+        break;
     case SCHEMA_QUANTITY:
-        text_add(text, "a number with the unit of its point, such as 9 A");
+        text_add(text, key->words ? "a number above 0 with the unit " : "a number with the unit of its point, such as 9 A");
+        text_add(text, key->words ? key->words : "");
         break;
     case SCHEMA_ENUM:
         text_add(text, "one of ");

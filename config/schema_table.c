@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of keys, first part: the site's own file. A new key is one row here and the line in the loader that uses it.
  * Rows of one map stand together, in the order in which a manual would explain them; the words of an enumeration stand in
- * the order of its C enumeration. The second part, points, alarms and profiles, is schema_device.c. */
+ * the order of its C enumeration. Points and profiles are schema_device.c, alarms and derived points schema_rules.c. */
 #include "config/schema_rows.h"
 
 static const struct schema_key day_item = {.name = "closed", .type = SCHEMA_ENUM, .words = "mon|tue|wed|thu|fri|sat|sun"};
@@ -23,10 +23,14 @@ static const struct schema_key gateway_keys[] = {
 SHAPE(schema_gateway, gateway_keys);
 
 static const struct schema_key hours_keys[] = {
-    {.name = "open", .type = SCHEMA_TEXT, .max = 32, .en = "Opening hours: \"10:00-22:00\".", .zh = "营业时间：\"10:00-22:00\"。"},
+    {.name = "open",
+     .type = SCHEMA_HOURS,
+     .fallback = "00:00-24:00",
+     .en = "Opening hours: \"10:00-22:00\"; \"18:00-02:00\" goes past midnight.",
+     .zh = "营业时间：\"10:00-22:00\"；\"18:00-02:00\" 表示跨过午夜。"},
     {.name = "closed", .type = SCHEMA_LIST, .max = 7, .item = &day_item, .en = "Days on which it is closed.", .zh = "休息日。"},
 };
-static SHAPE(schema_hours, hours_keys);
+SHAPE(schema_hours, hours_keys);
 
 static const struct schema_key place_keys[] = {
     {.name = "name", .type = SCHEMA_TEXT, .max = 192, .en = "What people call it; the key without it.", .zh = "名称；缺省为键名。"},
@@ -95,6 +99,11 @@ static const struct schema_key device_keys[] = {
      .max = 192,
      .en = "Where in the place it hangs; goes out with every alarm.",
      .zh = "安装位置，随每条报警发出。"},
+    {.name = "rated_current",
+     .type = SCHEMA_QUANTITY,
+     .words = "A",
+     .en = "Rated current of what it supplies; the rules of its place count with it: 10 A.",
+     .zh = "所供回路的额定电流，现成规则据此计算，如 10 A。"},
     {.name = "every",
      .type = SCHEMA_NAMES,
      .item = &period_item,
@@ -188,8 +197,19 @@ static const struct schema_key uplink_keys[] = {
      .or_false = true,
      .en = "What of the readings is sent; false: only alarms and events.",
      .zh = "读数如何发送；false 表示只发报警与事件。"},
+    {.name = "commands", .type = SCHEMA_BOOL, .fallback = "true", .en = "Whether commands are taken from it.", .zh = "是否接受其下发的命令。"},
 };
 SHAPE(schema_uplink, uplink_keys);
+
+static const struct schema_key commands_keys[] = {
+    {.name = "hmac",
+     .type = SCHEMA_TEXT,
+     .max = 255,
+     .or_secret = true,
+     .en = "Key that resets and writes must be signed with: {credential: NAME}; without it they are taken at the gateway itself only.",
+     .zh = "复位与写命令的签名密钥：{credential: 名称}；缺省时这些命令只能在网关本机执行。"},
+};
+SHAPE(schema_commands, commands_keys);
 
 static const struct schema_key store_keys[] = {
     {.name = "spool",
@@ -240,6 +260,13 @@ static const struct schema_key site_keys[] = {
      .en = "Serial lines and TCP endpoints.",
      .zh = "串行总线与 TCP 端点。"},
     {.name = "devices", .type = SCHEMA_MAP_OF, .of = &schema_device, .max = DEVICES_MAX, .en = "Devices on the buses.", .zh = "总线上的设备。"},
+    {.name = "derived",
+     .type = SCHEMA_MAP_OF,
+     .of = &schema_derived,
+     .max = DERIVED_MAX,
+     .path_keys = true,
+     .en = "Points computed from others: device/point, each of one kind.",
+     .zh = "由其它测点计算的测点：设备/测点，每个一种算法。"},
     {.name = "alarms",
      .type = SCHEMA_MAP_OF,
      .of = &schema_alarm,
@@ -259,6 +286,7 @@ static const struct schema_key site_keys[] = {
      .max = UPLINKS_MAX,
      .en = "Where alarms and readings are sent.",
      .zh = "报警与读数发往何处。"},
+    {.name = "commands", .type = SCHEMA_MAP, .of = &schema_commands, .en = "What commands from outside need.", .zh = "对外来命令的要求。"},
     {.name = "store", .type = SCHEMA_MAP, .of = &schema_store, .en = "What is kept on disk.", .zh = "本地存储。"},
     {.name = "profiles",
      .type = SCHEMA_TEXT,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The simple sections: gateway, places, buses, uplinks, store. */
+/* The simple sections: gateway, places, buses, commands, uplinks, store. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +12,7 @@
 #define MQTT_PORT 1883
 #define MQTTS_PORT 8883
 #define MODBUS_PORT 502
+#define ALL_DAYS 0x7F
 
 const char *loader_keep(struct arena *arena, const char *text) {
     return *text ? arena_text(arena, text, strlen(text)) : "";
@@ -47,6 +48,20 @@ void load_gateway(struct loader *loader) {
                      QUOTE(config->timezone));
 }
 
+/* Without `hours` a place is always open; with `closed` alone it is open all day on the others. */
+static void read_hours(const struct loader *loader, const struct node *map, struct config_place *place) {
+    static const char days[] = "mon|tue|wed|thu|fri|sat|sun";
+    const struct node *hours = schema_member(&schema_place, map, "hours"), *closed = schema_member(&schema_hours, hours, "closed");
+    place->has_hours = hours && hours->count > 0;
+    CHECK(scalar_hours(schema_text(&schema_hours, hours, "open"), &place->opens_min, &place->closes_min));
+    unsigned day;
+    for (const struct node *node = closed ? closed->first : NULL; node; node = node->next)
+        if (scalar_word(node->text, strlen(node->text), days, &day))
+            place->closed_days |= (uint8_t)(1u << day);
+    if (place->closed_days == ALL_DAYS)
+        source_error(&loader->site, node_place(closed), "'closed' names all seven days: the place '%s' would never be open", place->key);
+}
+
 void load_places(struct loader *loader) {
     uint16_t count;
     const struct node *node = loader_section(loader, "places", PLACES_MAX, &count);
@@ -61,6 +76,7 @@ void load_places(struct loader *loader) {
         place->phone = keep(loader, schema_text(&schema_place, node, "phone"));
         place->kind = (enum place_kind)schema_u64(&schema_place, node, "kind");
         place->stoves = (uint16_t)schema_u64(&schema_place, node, "stoves");
+        read_hours(loader, node, place);
         if (!*place->name)
             place->name = place->key;
         names_add(&loader->places_names, place->key, i);
@@ -202,6 +218,21 @@ static void read_uplink(struct loader *loader, const struct node *map, struct co
     mqtt->window = (uint16_t)schema_u64(&schema_uplink, map, "window");
     mqtt->topic_prefix = join(loader, "yanhuo/v1/", loader->config->gateway_id, "");
     read_readings(map, &uplink->readings);
+    uplink->commands = schema_u64(&schema_uplink, map, "commands") != 0;
+}
+
+void load_commands(struct loader *loader) {
+    struct config_commands *commands = &loader->config->commands;
+    const struct node *map = schema_member(&schema_site, loader->site.root, "commands"), *hmac = node_get(map, "hmac");
+    const struct node *credential = node_get(hmac, "credential");
+    if (credential && credential->kind == NODE_SCALAR) {
+        commands->hmac_credential = keep(loader, credential->text);
+    } else if (schema_member(&schema_commands, map, "hmac")) {
+        commands->hmac_plain = keep(loader, hmac->text);
+        source_warning(&loader->site, hmac,
+                       "the key of commands stands here in plain text and everybody who reads this file can switch things: write "
+                       "'hmac: {credential: NAME}' and give it to the service with LoadCredential=NAME:/path");
+    }
 }
 
 /* Two clients of one name throw each other out for ever. */

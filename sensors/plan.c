@@ -117,7 +117,7 @@ enum err plan_build(const struct device_spec *device, const struct line_timing *
     *ret_plan = (struct plan){0, NULL};
     for (uint16_t i = 0; i < device->points_count; i++) {
         const struct point *point = &device->points[i];
-        if (point->writable && !point->verify)
+        if (point->derived || (point->writable && !point->verify))
             continue;
         CHECK(point->every_ms > 0);
         fill_span(device, i, &spans[spans_count]);

@@ -31,7 +31,7 @@ struct plan {
 #define PLAN_TURNAROUND_US 5000 /* assumed until a device's own is learned */
 #define PLAN_HOST_US 200        /* measured: 150 to 250 us a transaction */
 
-/* `line` is NULL for TCP. Write-only points are left out. ERR_RANGE when the device needs more than REQUESTS_PER_DEVICE_MAX
+/* `line` is NULL for TCP. Write-only and derived points are left out. ERR_RANGE when the device needs more than REQUESTS_PER_DEVICE_MAX
  * requests, or when one point alone is wider than the device takes in one read. */
 NODISCARD enum err plan_build(const struct device_spec *device, const struct line_timing *line, struct arena *arena, struct plan *ret_plan);
 

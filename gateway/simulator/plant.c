@@ -71,7 +71,8 @@ void plant_build(struct plant *plant, const struct config *config, struct arena 
         CHECK(device->spec.unit_id < UNITS_PER_BUS);
         plant->by_unit[device->bus][device->spec.unit_id] = i;
         for (uint16_t point = 0; point < device->spec.points_count; point++)
-            rest(plant, i, point);
+            if (!device->spec.points[point].derived)
+                rest(plant, i, point);
     }
     plant_check(plant);
 }
@@ -181,6 +182,10 @@ enum err plant_find_point(const struct plant *plant, const char *path, uint16_t 
     const struct device_spec *spec = &plant->config->devices[*ret_device].spec;
     for (uint16_t i = 0; i < spec->points_count; i++)
         if (strcmp(spec->points[i].name, slash + 1) == 0) {
+            if (spec->points[i].derived) {
+                add_error(error, "'", path, "' is computed by the gateway; set the points it is computed from");
+                return ERR_NOT_FOUND;
+            }
             *ret_point = i;
             return ERR_OK;
         }

@@ -95,7 +95,7 @@ void slave_init(struct slave *slave, const struct device_spec *spec, struct aren
     *slave = (struct slave){.spec = spec};
     uint32_t room[SLAVE_TABLES] = {0};
     for (uint16_t i = 0; i < spec->points_count; i++)
-        room[spec->points[i].read - 1] += spec->points[i].registers;
+        room[spec->points[i].read - 1] += spec->points[i].derived ? 0 : spec->points[i].registers;
     for (uint16_t i = 0; i < spec->setup_count; i++)
         room[spec->setup[i].coil ? READ_COIL - 1 : READ_HOLDING - 1]++;
     for (unsigned i = 0; i < SLAVE_TABLES; i++)
@@ -103,6 +103,8 @@ void slave_init(struct slave *slave, const struct device_spec *spec, struct aren
 
     for (uint16_t i = 0; i < spec->points_count; i++) {
         const struct point *point = &spec->points[i];
+        if (point->derived) /* the gateway computes it; the device knows nothing of it */
+            continue;
         CHECK(point->registers >= 1 && (uint32_t)point->address + point->registers <= 0x10000);
         for (uint16_t k = 0; k < point->registers; k++)
             add_cell(table_of(slave, point->read), (uint16_t)(point->address + k), point->writable);
@@ -155,7 +157,7 @@ static void answer_read(struct slave *slave, const uint8_t *request, size_t size
 static bool coil_value(const struct slave *slave, uint16_t address, uint16_t argument, uint16_t *ret_bit) {
     for (uint16_t i = 0; i < slave->spec->points_count; i++) {
         const struct point *point = &slave->spec->points[i];
-        if (point->read != READ_COIL || point->address != address || !point->writable)
+        if (point->derived || point->read != READ_COIL || point->address != address || !point->writable)
             continue;
         if (argument == point->write_on || argument == point->write_off) {
             *ret_bit = argument == point->write_on;
@@ -256,7 +258,7 @@ static enum err set_bits(struct slave *slave, const struct point *point, const s
 }
 
 enum err slave_set(struct slave *slave, uint16_t index, const struct value *value) {
-    CHECK(index < slave->spec->points_count);
+    CHECK(index < slave->spec->points_count && !slave->spec->points[index].derived);
     const struct point *point = &slave->spec->points[index];
     struct slave_table *table = table_of(slave, point->read);
     if (holds_bits(point->read)) {
@@ -278,7 +280,7 @@ enum err slave_set(struct slave *slave, uint16_t index, const struct value *valu
 }
 
 void slave_get(const struct slave *slave, uint16_t index, struct reading *ret_reading) {
-    CHECK(index < slave->spec->points_count);
+    CHECK(index < slave->spec->points_count && !slave->spec->points[index].derived);
     const struct point *point = &slave->spec->points[index];
     const struct slave_table *table = &slave->tables[point->read - 1];
     uint8_t data[2 * UINT8_MAX];
@@ -311,7 +313,7 @@ enum err slave_set_raw(struct slave *slave, enum point_read table, uint16_t addr
 }
 
 bool slave_write_touches(const struct slave_write *write, const struct point *point) {
-    return write->done && write->table == point->read && point->address < (uint32_t)write->address + write->count &&
+    return write->done && !point->derived && write->table == point->read && point->address < (uint32_t)write->address + write->count &&
            write->address < (uint32_t)point->address + point->registers;
 }
 

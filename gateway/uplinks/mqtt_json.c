@@ -204,7 +204,7 @@ static void meta_point(struct text *text, const struct point *point) {
     static const char *types[] = {"bit", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "string", "bcd"};
     text_add_char(text, '{');
     json_key_text(text, "point", point->name);
-    json_key_text(text, "type", types[point->type]);
+    json_key_text(text, "type", point->derived ? "derived" : types[point->type]);
     json_key_text(text, "unit", point->unit);
     json_key(text, "names");
     text_add_char(text, '{');

@@ -51,12 +51,60 @@ static void check_points(const struct point *points, uint16_t count) {
     }
 }
 
+/* Prefix order: the first term spans all of them, every group ends with its last member, every leaf leads somewhere. */
+static void check_terms(const struct config *config, const struct config_alarm *rule) {
+    PROPERTY(rule->terms_count <= TERMS_PER_ALARM_MAX && rule->first_term + rule->terms_count <= config->terms_count);
+    const struct config_term *terms = &config->terms[rule->first_term];
+    PROPERTY(!rule->terms_count || terms[0].span == rule->terms_count);
+    for (uint16_t i = 0; i < rule->terms_count; i++) {
+        const struct config_term *term = &terms[i];
+        uint16_t end = (uint16_t)(i + term->span), at = (uint16_t)(i + 1), members = 0;
+        PROPERTY(end <= rule->terms_count);
+        for (; at < end; members++)
+            at = (uint16_t)(at + terms[at].span);
+        PROPERTY(at == end && (term->kind >= TERM_ALL ? members >= 1 : members == 0) && (term->kind != TERM_NOT || members == 1));
+        if (term->kind == TERM_OPEN)
+            PROPERTY(term->place < config->places_count);
+        else if (term->kind < TERM_ALL)
+            PROPERTY(term->device < config->devices_count && term->point < config->devices[term->device].spec.points_count);
+    }
+}
+
+/* Inputs come before what is computed from them, and are as urgent. */
+static void check_derived(const struct config *config) {
+    uint32_t derived_points = 0;
+    for (uint16_t d = 0; d < config->devices_count; d++)
+        for (uint16_t i = 0; i < config->devices[d].spec.points_count; i++) {
+            derived_points += config->devices[d].spec.points[i].derived;
+            PROPERTY(i == 0 || config->devices[d].spec.points[i].derived >= config->devices[d].spec.points[i - 1].derived);
+        }
+    PROPERTY(derived_points == config->derived_count);
+    for (uint16_t i = 0; i < config->derived_count; i++) {
+        const struct config_derived *rule = &config->derived[i];
+        const struct point *result = config_point(config, rule->device, rule->point);
+        PROPERTY(result->derived && rule->inputs_count >= 1 && rule->inputs_count <= DERIVED_INPUTS_MAX && !result->writable);
+        for (unsigned k = 0; k < rule->inputs_count; k++) {
+            const struct point *input = config_point(config, rule->inputs[k].device, rule->inputs[k].point);
+            bool before = !input->derived;
+            for (uint16_t j = 0; j < i; j++)
+                before = before || (config->derived[j].device == rule->inputs[k].device && config->derived[j].point == rule->inputs[k].point);
+            PROPERTY(before && input->class <= result->class && input->every_ms >= result->every_ms && input->feeds_action >= result->feeds_action);
+        }
+    }
+}
+
 static void check_alarms(const struct config *config) {
     for (uint16_t i = 0; i < config->alarms_count; i++) {
         const struct config_alarm *rule = &config->alarms[i];
         struct alarm alarm;
         PROPERTY(rule->name && rule->zh && rule->en && rule->device < config->devices_count);
-        PROPERTY((rule->point == CONFIG_NONE) == (rule->condition == CONDITION_COMMUNICATION));
+        PROPERTY((rule->point == CONFIG_NONE) == (rule->condition >= CONDITION_COMMUNICATION));
+        PROPERTY((rule->terms_count > 0) == (rule->condition == CONDITION_COMPOSITE));
+        PROPERTY((rule->action != CONFIG_NONE) == (rule->condition == CONDITION_ACTION));
+        PROPERTY(rule->action == CONFIG_NONE || config->actions[rule->action].device == rule->device);
+        PROPERTY(rule->class != CLASS_FIRE || (!rule->shelf && !rule->auto_acknowledge && rule->suppressed_by == CONFIG_NONE));
+        PROPERTY(rule->suppressed_by == CONFIG_NONE || (rule->suppressed_by < config->alarms_count && rule->suppressed_by != i));
+        check_terms(config, rule);
         PROPERTY(rule->point == CONFIG_NONE || rule->point < config->devices[rule->device].spec.points_count);
         alarm_init(&alarm, rule);
         alarm_check(&alarm);
@@ -100,6 +148,7 @@ static void check_config(const struct config *config, struct arena *arena) {
             PROPERTY(device->spec.points[i].every_ms > 0); /* in a profile it may be left to the device's class */
     }
     PROPERTY(points == config->points_count);
+    check_derived(config);
     check_alarms(config);
     check_buses(config, arena);
 }

@@ -38,7 +38,7 @@ static void assert_printed(const char *part) {
 static void check_tells_what_a_site_costs(void **state) {
     (void)state;
     assert_int_equal(run("check -c " GOOD), 0);
-    assert_printed("site-01: 2 places, 3 buses, 4 devices, 20 points, 11 alarms, 3 actions, 2 uplinks\n");
+    assert_printed("site-01: 2 places, 3 buses, 4 devices, 20 points, 14 alarms, 3 actions, 2 uplinks\n");
     assert_printed("  bus line ");
     assert_printed("at worst, with so many devices newly silent:           0           1           3\n");
     assert_printed("    seen    meter-1/leakage ");

@@ -15,7 +15,7 @@ static void s001_smoke_to_subscriber(void **state) {
     world_start(world);
     world_run_until(world, 12000);
     world_expect(world, "city <- status|start|device",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.021] device smoke-1 online\n"
                  "[     0.025] city <- status online\n"
                  "[     0.025] city <- event system started replayed\n"

@@ -18,7 +18,7 @@ static void s101_broker_down_at_start(void **state) {
     world_set(world, "smoke-1/smoke", "alarm");
     world_run_until(world, 60000);
     world_expect(world, "uplink|fire|cut-branch",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.020] uplink city down refused: nobody listens at that address and port (next try in 0.9 s)\n"
                  "[     5.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[     5.029] store: fire durable to 6\n"

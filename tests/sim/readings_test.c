@@ -62,7 +62,7 @@ static void s302_bus_unplugged(void **state) {
     world_bus(world, "shed", true);
     world_run_until(world, 80000);
     world_expect(world, "bus|device|communication|reading",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.021] device smoke-1 online\n"
                  "[     0.026] city <- alarm/smoke-1/communication normal\n"
                  "[     0.026] city <- reading/smoke-1 n=1\n"
@@ -132,7 +132,7 @@ static void s303_sick_neighbours(void **state) {
     world_fault(world, "relay-1", SICK_NONE);
     world_run_until(world, 250000);
     world_expect(world, "world:|device|communication",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.021] device smoke-1 online\n"
                  "[     0.026] city <- alarm/smoke-1/communication normal\n"
                  "[     0.492] device relay-1 online\n"

@@ -26,7 +26,7 @@ static uint64_t draw(struct world *world, uint64_t below) {
 /* A value near the limit of one of the alarms, or far from it. */
 static void change_value(struct world *world) {
     const struct config_alarm *rule = &world->config->alarms[draw(world, world->config->alarms_count)];
-    if (rule->condition == CONDITION_COMMUNICATION)
+    if (rule->point == CONFIG_NONE)
         return;
     const struct point *point = config_point(world->config, rule->device, rule->point);
     char path[2 * NAME_SIZE], value[32];

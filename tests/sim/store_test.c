@@ -83,7 +83,7 @@ static void s203_restart_with_an_open_alarm(void **state) {
     world_start(world);
     world_run_until(world, 60000);
     world_expect(world, "smoke-1/smoke|overcurrent|cut-branch|stop|start",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.025] city <- event system started replayed\n"
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
@@ -100,7 +100,7 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[    30.000] stopping\n"
                  "[    30.005] city <- event system stopped\n"
                  "[    30.011] stopped\n"
-                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=16\n"
+                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=16\n"
                  "[    40.000] alarm smoke-1/smoke restored unacknowledged\n"
                  "[    40.000] alarm meter-1/overcurrent restored unacknowledged\n"
                  "[    40.000] action cut-branch writes relay-1/channel-1 attempt=1\n"
@@ -134,7 +134,7 @@ static void s204_power_cut_before_the_commit(void **state) {
     world_start(world);
     world_run_until(world, 20000);
     world_expect(world, "smoke-1/smoke|crash|start",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.025] city <- event system started replayed\n"
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
@@ -142,7 +142,7 @@ static void s204_power_cut_before_the_commit(void **state) {
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
                  "[    10.040] crash\n"
-                 "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=6\n"
+                 "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=6\n"
                  "[    10.061] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    10.066] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.066] city <- alarm/smoke-1/smoke unacknowledged\n"
@@ -242,7 +242,7 @@ static void s207_stop_is_orderly(void **state) {
     world_run_until(world, 12345);
     world_stop(world);
     world_expect(world, "stop|status|uplink",
-                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.020] uplink city up mqtt=5 window=100\n"
                  "[     0.025] city <- status online\n"
                  "[    12.345] stopping\n"
@@ -289,7 +289,7 @@ static void s208_power_cut_and_the_detector_is_gone(void **state) {
     world_fault(world, "smoke-1", SICK_NONE);
     world_run_until(world, 120000);
     assert_non_null(strstr(world_retained(world, "city", "alarm/smoke-1/smoke"), "\"state\":\"normal\""));
-    world_expect(world, "smoke-1/smoke|smoke-1/communication|crash|start|world:|city up", "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+    world_expect(world, "smoke-1/smoke|smoke-1/communication|crash|start|world:|city up", "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
                  "[     0.020] uplink city up mqtt=5 window=100\n"
                  "[     0.025] city <- event system started replayed\n"
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
@@ -300,7 +300,7 @@ static void s208_power_cut_and_the_detector_is_gone(void **state) {
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
                  "[    10.040] crash\n"
                  "[    10.040] world: smoke-1 is silent\n"
-                 "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=6\n"
+                 "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=6\n"
                  "[    10.060] uplink city up mqtt=5 window=100\n"
                  "[    10.069] city <- event system started replayed\n"
                  "[    12.548] alarm smoke-1/communication unacknowledged by=condition value=null\n"
@@ -309,7 +309,7 @@ static void s208_power_cut_and_the_detector_is_gone(void **state) {
                  "[    30.000] world: link to city is cut\n"
                  "[    31.086] uplink city up mqtt=5 window=100\n"
                  "[    31.091] city <- alarm/smoke-1/communication unacknowledged\n"
-                 "[    60.050] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=20\n"
+                 "[    60.050] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=20\n"
                  "[    60.050] alarm smoke-1/communication restored unacknowledged\n"
                  "[    60.070] uplink city up mqtt=5 window=100\n"
                  "[    60.075] city <- alarm/smoke-1/communication unacknowledged\n"

@@ -112,6 +112,8 @@ static void note_truth(struct world *world, uint16_t d, int64_t in_us) {
     int64_t wall_ms = world_now(world).wall_ms + (world->now_us + in_us) / 1000 - world->now_us / 1000;
     for (uint16_t p = 0; p < device->spec.points_count; p++) {
         struct reading reading;
+        if (device->spec.points[p].derived) /* the device knows nothing of it */
+            continue;
         slave_get(&world->plant.devices[d].slave, p, &reading);
         if (reading.quality == QUALITY_GOOD)
             truth_add(world, device->first_point + p, wall_ms, &reading.value);

@@ -174,6 +174,8 @@ void check_age(struct world *world) {
         for (uint16_t p = 0; p < device->spec.points_count; p++) {
             const struct point *point = &device->spec.points[p];
             struct reading reading;
+            if (point->derived)
+                continue;
             slave_get(&world->plant.devices[d].slave, p, &reading);
             int64_t since_us = world->points[device->first_point + p].good_us;
             since_us = world->devices[d].changed_us > since_us ? world->devices[d].changed_us : since_us;

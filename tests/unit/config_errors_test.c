@@ -23,7 +23,7 @@
 
 #define VECTORS TESTS_DIR "/vectors/config/"
 #define PROFILES VECTORS "profiles"
-#define WRONG_MIN 60
+#define WRONG_MIN 180
 #define MUTATIONS 1500
 #define MUTANT_SIZE 16384
 #define MANY_SIZE (1024 * 1024)

@@ -118,7 +118,9 @@ static void devices_take_their_profile(void **state) {
     const struct point *voltage = config_point(config, 0, 0), *leakage = config_point(config, 0, 2), *channel = config_point(config, 2, 0);
     assert_int_equal(voltage->every_ms, 250);                      /* the site's */
     assert_int_equal(config_point(config, 1, 0)->every_ms, 5000);  /* the profile's */
-    assert_int_equal(config_point(config, 0, 1)->every_ms, 10000); /* the default */
+    assert_int_equal(config_point(config, 0, 1)->every_ms, 5000);  /* the default of an electrical point */
+    assert_int_equal(config_point(config, 1, 1)->every_ms, 10000); /* the default */
+    assert_int_equal(channel->every_ms, 5000);                     /* what an action writes is read back */
     assert_int_equal(leakage->every_ms, 1000);                     /* the default of a fire point */
     assert_int_equal(config_point(config, 1, 2)->every_ms, 10000); /* its fire alarm was removed */
     assert_int_equal(leakage->class, CLASS_FIRE);
@@ -179,7 +181,7 @@ static void alarms_are_made_changed_and_removed(void **state) {
     const struct config *config = config_of(state);
     const struct config_alarm *branch = alarm_of(config, "meter-1", "branch"), *high = alarm_of(config, "meter-1", "voltage-high");
     const struct config_alarm *silent = alarm_of(config, "meter-2", "communication"), *door = alarm_of(config, "d0", "door");
-    assert_int_equal(config->alarms_count, 4 + 4 + 4 - 1); /* of profiles, of communication, of the site, one removed */
+    assert_int_equal(config->alarms_count, 4 + 4 + 4 + 3 - 1); /* of profiles, of communication, of the site, of actions, one removed */
     assert_null(alarm_of(config, "meter-2", "leak"));
     assert_int_equal(branch->condition, CONDITION_ABOVE);
     assert_double(branch->limit, 9);

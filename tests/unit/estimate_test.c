@@ -179,8 +179,10 @@ static void actions(void **state) {
     site->alarms[0].of_m = 5;
     action(site, 3030521 + 35313, 3030521 + 35313 + 503646, 3030521 + 35313 + 3 * 503646);
     site->alarms[0].of_n = site->alarms[0].of_m = 1;
-    site->alarms[0].point = CONFIG_NONE; /* communication: two more periods, and the third is waited for: 511.979 */
+    site->alarms[0].condition = CONDITION_COMMUNICATION;
+    site->alarms[0].point = CONFIG_NONE; /* two more periods, and the third is waited for: 511.979 */
     action(site, 3030521 + 511979 + 511979 + 25313, 3030521 + 1023958 + 25313 + 503646, 3030521 + 1023958 + 25313 + 3 * 503646);
+    site->alarms[0].condition = CONDITION_ABOVE;
     site->alarms[0].point = 0;
     site->devices[11].bus = 1; /* a network: what is under way there may wait for its timeout, no line time */
     action(site, 1030521 + 500000, 1030521 + 500000 + 503646, 1030521 + 500000 + 3 * 503646);

@@ -276,7 +276,8 @@ static void test_meta(void **state) {
     (void)state;
     static const struct enumeration_label labels[] = {{-1, "fault"}, {0, "off"}};
     site.config.devices_count = 1;
-    site.devices[0].spec.points_count = 2;
+    site.devices[0].spec.points_count = 3;
+    site.points[0][2] = (struct point){.name = "p2", .unit = "h", .derived = true, .type = TYPE_F64, .every_ms = 1000, .class = CLASS_FIRE};
     site.points[0][0].zh = SMOKE;
     site.points[0][0].en = "current";
     site.points[0][0].class = CLASS_ELECTRICAL;
@@ -292,7 +293,8 @@ static void test_meta(void **state) {
         "{\"point\":\"p0\",\"type\":\"u16\",\"unit\":\"A\",\"names\":{\"zh\":\"" SMOKE
         "\",\"en\":\"current\"},\"every_ms\":1000,\"class\":\"electrical\"},"
         "{\"point\":\"p1\",\"type\":\"bcd\",\"unit\":\"A\",\"names\":{\"zh\":null,\"en\":null},\"every_ms\":1000,\"class\":\"maintenance\","
-        "\"labels\":{\"-1\":\"fault\",\"0\":\"off\"}}]}");
+        "\"labels\":{\"-1\":\"fault\",\"0\":\"off\"}},"
+        "{\"point\":\"p2\",\"type\":\"derived\",\"unit\":\"h\",\"names\":{\"zh\":null,\"en\":null},\"every_ms\":1000,\"class\":\"fire\"}]}");
 }
 
 static void test_health(void **state) {

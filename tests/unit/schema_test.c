@@ -69,6 +69,63 @@ static void numbers_and_quantities_are_strict(void **state) {
     assert_false(scalar_size("512", &whole) || scalar_size("512 mb", &whole) || scalar_size("-1 MB", &whole));
 }
 
+static void times_are_strict(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = {{"1970-01-01T00:00:00Z", 0},
+                {"2026-12-01T08:00:00+08:00", 1796083200000},
+                {"2000-02-29T23:59:59.5-00:30", 951870599500},
+                {"2100-03-01T00:00:00Z", 4107542400000},
+                {"9999-12-31T23:59:59.999Z", 253402300799999},
+                {"2024-02-29T00:00:00.010+00:00", 1709164800010}};
+    static const char *const bad[] = {"",
+                                      "2026-12-01",
+                                      "2026-12-01T08:00:00",
+                                      "2026-12-01 08:00:00+08:00",
+                                      "2026-12-01t08:00:00z",
+                                      "2026-13-01T08:00:00Z",
+                                      "2026-00-01T08:00:00Z",
+                                      "2026-02-29T08:00:00Z",
+                                      "2100-02-29T08:00:00Z",
+                                      "2026-04-31T08:00:00Z",
+                                      "2026-12-01T24:00:00Z",
+                                      "2026-12-01T08:60:00Z",
+                                      "2026-12-01T08:00:60Z",
+                                      "2026-12-01T08:00:00.Z",
+                                      "2026-12-01T08:00:00.1234Z",
+                                      "2026-12-01T08:00:00+0800",
+                                      "2026-12-01T08:00:00+24:00",
+                                      "2026-12-01T08:00:00+08:60",
+                                      "2026-12-01T08:00:00+08:00 ",
+                                      "1969-12-31T23:59:59Z",
+                                      "26-12-01T08:00:00Z",
+                                      "2026-12-01T08:00Z"};
+    int64_t ms;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(scalar_time(good[i].text, &ms));
+        assert_int_equal(ms, good[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (scalar_time(bad[i], &ms))
+            fail_msg("'%s' was taken for a time", bad[i]);
+}
+
+static void hours_are_strict(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "", "10:00", "10-22", "9:00-18:00", "10:00-10:00", "24:00-10:00", "10:00-24:01", "10:60-11:00", "10:00 - 22:00", "10:00-22:00 "};
+    uint16_t opens, closes;
+    assert_true(scalar_hours("10:00-22:30", &opens, &closes) && opens == 600 && closes == 1350);
+    assert_true(scalar_hours("18:00-02:00", &opens, &closes) && opens == 1080 && closes == 120);
+    assert_true(scalar_hours("00:00-24:00", &opens, &closes) && opens == 0 && closes == 1440);
+    assert_true(scalar_hours("18:00-00:00", &opens, &closes) && opens == 1080 && closes == 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (scalar_hours(bad[i], &opens, &closes))
+            fail_msg("'%s' was taken for hours", bad[i]);
+}
+
 /* Everything the table says about itself must be true: a default that is no right value, or a key without a sentence in
  * both languages, is a mistake of ours. */
 static void check_shape(const struct schema_shape *shape, unsigned depth) {
@@ -85,8 +142,12 @@ static void check_shape(const struct schema_shape *shape, unsigned depth) {
             fail_msg("%s.%s has a range from above to below", shape->name, key->name);
         assert_int_equal(key->of != NULL, key->type == SCHEMA_MAP || key->type == SCHEMA_MAP_OF);
         assert_int_equal(key->item != NULL, key->type == SCHEMA_LIST || key->type == SCHEMA_NAMES);
-        if (key->of)
-            check_shape(key->of, depth + 1);
+        const struct schema_shape *below = key->of ? key->of : key->item ? key->item->of : NULL;
+        if (below && below != shape) {
+            check_shape(below, depth + 1);
+            continue;
+        }
+        assert_true(!below || shape->recursive); /* who walks the table must know */
     }
 }
 
@@ -105,9 +166,12 @@ static void keys_are_explained(void **state) {
     assert_true(schema_explain("devices.meter-1.points.*.read", to, to));
     assert_true(schema_explain("profile.points.*.scale", to, to));
     assert_true(schema_explain("alarms", to, to));
+    assert_true(schema_explain("derived.f/base.base_fume", to, to));
+    assert_true(schema_explain("alarms.*.not.any.point", to, to));
     fflush(to);
     assert_non_null(strstr(printed, "uplinks.*.readings.batch: duration (500ms, 5s, 3min, 2h, 10d), 0s to 10min; default 5s"));
     assert_non_null(strstr(printed, "读数合并发送的时间"));
+    assert_non_null(strstr(printed, "derived.f/base.base_fume: list of 2"));
     assert_false(schema_explain("devices.*.unit_i", to, to));
     assert_false(schema_explain("gateway.id.x", to, to));
     assert_false(schema_explain("", to, to));
@@ -117,6 +181,8 @@ static void keys_are_explained(void **state) {
     schema_explain_list(to);
     fflush(to);
     assert_non_null(strstr(printed, "\nprofile.points.*.error_values "));
+    assert_non_null(strstr(printed, "\nderived.*.run_hours "));
+    assert_non_null(strstr(printed, "\nalarms.*.all.missing "));
     fclose(to);
     free(printed);
 }
@@ -145,14 +211,15 @@ static void the_schema_is_json(void **state) {
         }
     }
     assert_int_equal(depth, 0);
+    assert_non_null(strstr(printed, "\"not\":{\"allOf\":[{\"$ref\":\"#/$defs/condition\"}]"));
     assert_non_null(strstr(printed, "\"unit_id\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":247"));
     free(printed);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_strict),    cmocka_unit_test(numbers_and_quantities_are_strict),
-        cmocka_unit_test(the_table_is_consistent), cmocka_unit_test(keys_are_explained),
+        cmocka_unit_test(durations_are_strict), cmocka_unit_test(numbers_and_quantities_are_strict), cmocka_unit_test(times_are_strict),
+        cmocka_unit_test(hours_are_strict),     cmocka_unit_test(the_table_is_consistent),           cmocka_unit_test(keys_are_explained),
         cmocka_unit_test(the_schema_is_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
