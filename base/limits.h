@@ -27,6 +27,9 @@
 #define DERIVED_INPUTS_MAX 12   /* a sum over the loops of one residual-current monitor */
 #define DERIVED_SLOTS 60        /* parts of a window: a mean of 10 minutes forgets 10 s at a time */
 #define TERMS_PER_ALARM_MAX 16  /* of a composite condition, groups included: more is not understood by the person who is called */
+#define RULES_PER_KIND_MAX 64   /* ready rules, and as many derived points, of one kind of place: a list that a person still reads */
+#define RULE_NEEDS_MAX 4        /* points one ready rule is about */
+#define UNWATCHED_MAX 4096      /* gaps a checklist names: two a device; who has more reads the first page first */
 #define COMMAND_SIZE 4096       /* payload of one command; a maintenance record with every text at its longest fits */
 #define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */
 #define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */

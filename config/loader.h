@@ -17,6 +17,7 @@ struct loader_device {
     struct point *points;               /* the device's own, still to be completed */
     bool broken;                        /* its points are not known because of an error already told */
     uint32_t first_alarm, alarms_count; /* its profile's and its communication alarm */
+    struct node *rule_derived, *rule_alarms; const struct source *rule_source; /* from the ready rules of its place */
 };
 
 struct loader_alarm {
@@ -45,6 +46,7 @@ struct loader {
     struct names places_names, buses_names, devices_names, profiles_names, site_alarms_names;
     struct profile **profiles;
     uint16_t profiles_count;
+    uint64_t rules_hash; /* of the rule files that were read */
 };
 
 /* A text of the nodes, copied to where the configuration lives. */
@@ -66,6 +68,7 @@ void load_gateway(struct loader *loader);
 void load_places(struct loader *loader);
 void load_buses(struct loader *loader);
 void load_devices(struct loader *loader);
+void load_place_rules(struct loader *loader); /* place_rules.h */
 void load_alarms(struct loader *loader);
 void load_actions(struct loader *loader);
 void load_uplinks(struct loader *loader);
