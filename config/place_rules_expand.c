@@ -131,8 +131,10 @@ static const char *scalar_text(const struct rule_use *use, const struct node *fr
         return with_point(use, from->text, key[0] == 'z');
     if (strcmp(key, "suppressed_by") != 0)
         return from->text;
-    alarm_name(use, node_get(use->set->rules, from->text), name);
-    if (!find_written(use->loader->devices_more[use->device].rule_alarms, name))
+    const struct node *rule = node_get(use->set->rules, from->text);
+    if (rule)
+        alarm_name(use, rule, name);
+    if (!rule || !find_written(use->loader->devices_more[use->device].rule_alarms, name))
         return NULL;
     snprintf(text, sizeof(text), "%s/%s", use->loader->devices[use->device].spec.name, name);
     return loader_keep(&use->loader->scratch, text);

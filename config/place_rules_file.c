@@ -44,7 +44,9 @@ static bool is_needed(const struct node *needs, const char *point) {
 }
 
 static void check_point(const struct source *source, const struct node *needs, const struct node *point) {
-    if (point->kind == NODE_SCALAR && !is_needed(needs, point->text))
+    if (point->kind != NODE_SCALAR)
+        source_error(source, point, "this must be the name of a point that the rule needs");
+    else if (!is_needed(needs, point->text))
         source_error(source, point, "'%s' is not among the points that the rule needs: name it there as well", QUOTE(point->text));
 }
 
