@@ -172,16 +172,22 @@ struct unwatched {
     uint16_t count;
 };
 
-static void unwatched_add(const struct loader *loader, struct unwatched *unwatched, uint16_t place, uint16_t device, const struct node *rule,
+static void unwatched_put(const struct loader *loader, struct unwatched *unwatched, uint16_t place, uint16_t device, const char *const what[2],
                           const char *zh, const char *en) {
-    if (unwatched->count == UNWATCHED_MAX || schema_u64(&schema_rule, rule, "optional"))
+    if (unwatched->count == UNWATCHED_MAX)
         return;
     unwatched->items[unwatched->count++] = (struct config_unwatched){.place = place,
                                                                       .device = device,
-                                                                      .what_zh = loader_keep(loader->arena, rule_title(rule, "zh")),
-                                                                      .what_en = loader_keep(loader->arena, rule_title(rule, "en")),
+                                                                      .what_zh = loader_keep(loader->arena, what[0]),
+                                                                      .what_en = loader_keep(loader->arena, what[1]),
                                                                       .missing_zh = loader_keep(loader->arena, zh),
                                                                       .missing_en = loader_keep(loader->arena, en)};
+}
+
+static void unwatched_add(const struct loader *loader, struct unwatched *unwatched, uint16_t place, uint16_t device, const struct node *rule,
+                          const char *zh, const char *en) {
+    if (!schema_u64(&schema_rule, rule, "optional"))
+        unwatched_put(loader, unwatched, place, device, (const char *const[]){rule_title(rule, "zh"), rule_title(rule, "en")}, zh, en);
 }
 
 static void tell_point(const struct loader *loader, struct unwatched *unwatched, uint16_t device, const struct node *rule, const char *point) {
@@ -333,7 +339,7 @@ static bool use_rule(struct loader *loader, const struct rule_set *set, const st
 }
 
 static void use_rules(struct loader *loader, const struct rule_set *set, uint16_t place, struct unwatched *unwatched) {
-    for (const struct node *rule = set->rules ? set->rules->first : NULL; rule; rule = rule->next) {
+    for (const struct node *rule = set->rules->first; rule; rule = rule->next) {
         bool used = false;
         for (uint16_t i = 0; i < loader->config->devices_count; i++)
             if (loader->devices[i].place == place && loader->devices_more[i].profile && loader->devices_more[i].points)
@@ -343,6 +349,22 @@ static void use_rules(struct loader *loader, const struct rule_set *set, uint16_
     }
 }
 
+/* Where no rule is looked at, that is told as well. */
+static void tell_without_rules(const struct loader *loader, struct unwatched *unwatched, uint16_t place, bool wanted) {
+    static const char *const what[] = {"现成规则", "the ready rules"};
+    if (!wanted)
+        unwatched_put(loader, unwatched, place, CONFIG_NONE, what, "本场所写了 rules: false", "the place says rules: false");
+    else
+        unwatched_put(loader, unwatched, place, CONFIG_NONE, what, "没有找到规则文件", "there is no file of rules for its kind");
+}
+
+static void tell_without_profile(const struct loader *loader, struct unwatched *unwatched, uint16_t place) {
+    static const char *const what[] = {"现成规则", "the ready rules"};
+    for (uint16_t i = 0; i < loader->config->devices_count; i++)
+        if (loader->devices[i].place == place && !loader->devices_more[i].profile && !loader->devices_more[i].broken)
+            unwatched_put(loader, unwatched, place, i, what, "没有用设备模板，无法识别设备类别", "it has no profile, so that its kind is not known");
+}
+
 void load_place_rules(struct loader *loader) {
     struct rule_set *sets = arena_take(&loader->scratch, KINDS, sizeof(*sets));
     struct unwatched unwatched = {.items = arena_take(&loader->scratch, UNWATCHED_MAX, sizeof(*unwatched.items))};
@@ -350,11 +372,15 @@ void load_place_rules(struct loader *loader) {
     const struct node *node = loader_section(loader, "places", PLACES_MAX, &count);
     for (uint16_t place = 0; place < count; place++, node = node->next) {
         struct rule_set *set = &sets[loader->places[place].kind];
-        if (!schema_u64(&schema_place, node, "rules"))
-            continue;
-        if (!set->read)
+        bool wanted = schema_u64(&schema_place, node, "rules") != 0;
+        if (wanted && !set->read)
             rule_set_read(loader, loader->places[place].kind, set);
-        use_rules(loader, set, place, &unwatched);
+        if (wanted && set->rules) {
+            use_rules(loader, set, place, &unwatched);
+            tell_without_profile(loader, &unwatched, place);
+        } else {
+            tell_without_rules(loader, &unwatched, place, wanted);
+        }
     }
     struct config_unwatched *items = arena_take(loader->arena, unwatched.count + 1u, sizeof(*items));
     memcpy(items, unwatched.items, unwatched.count * sizeof(*items));

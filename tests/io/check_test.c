@@ -70,7 +70,7 @@ static void a_wrong_call_tells_the_right_one(void **state) {
 /* The list of commands promises it: help that was asked for goes to stdout and is no error. */
 static void each_command_has_its_help(void **state) {
     (void)state;
-    static const char *const commands[] = {"run", "check", "explain", "schema", "simulate", "scan", "probe", "assign", "sniff"};
+    static const char *const commands[] = {"run", "check", "checklist", "explain", "schema", "simulate", "scan", "probe", "assign", "sniff"};
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         char arguments[64], usage[64];
         snprintf(arguments, sizeof(arguments), "%s --help 2>/dev/null", commands[i]);

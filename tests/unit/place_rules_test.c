@@ -255,7 +255,8 @@ static void what_is_not_watched_is_told(void **state) {
     assert_true(is_unwatched(state, NULL, "plain", "combustible gas", "no gas detector"));
     assert_false(is_unwatched(state, NULL, "cold", "residual current", "")); /* optional in a cold store */
     assert_false(is_unwatched(state, NULL, "shed", "residual current of a branch", ""));
-    assert_false(is_unwatched(state, NULL, "free", "", ""));
+    assert_true(is_unwatched(state, NULL, "free", "ready rules", "rules: false"));
+    assert_true(is_unwatched(state, "own-1", "shed", "ready rules", "no profile"));
     const struct stage *stage = *state;
     assert_true(stage->diagnostics.warnings >= 1); /* the unit is also a warning of check */
 }
