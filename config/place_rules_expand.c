@@ -9,8 +9,9 @@
  *   rule_set                is added
  *
  * The copy keeps the places (line and column) of the rule file, so that whatever is wrong with it is told there. What a profile
- * brings already is not doubled: `enriches` lays remedy and basis over the profile's alarm, `overrides` everything but the
- * point, and `instead_of` removes it, all in the way in which a site's own `device/alarm:` would do it. */
+ * brings already is not doubled: a rule's alarm that bears the name of one of the profile's takes its place. With `instead_of` it
+ * does so as it is; with `enriches` it is written down with the profile's point, limit, delays, class and text, and only remedy,
+ * basis, confidence and repetition are the rule's. */
 #include <stdio.h>
 #include <string.h>
 
@@ -96,21 +97,21 @@ static const char *with_point(const struct rule_use *use, const char *text, bool
     return loader_keep(&use->loader->scratch, bytes);
 }
 
-static const struct node *profile_alarm(const struct rule_use *use, const struct node *names, char ret_name[NAME_SIZE]) {
+static const struct config_alarm *profile_alarm(const struct rule_use *use, const struct node *names, char ret_name[NAME_SIZE]) {
     const struct profile *profile = use->loader->devices_more[use->device].profile;
     for (const struct node *name = names ? names->first : NULL; name; name = name->next) {
         int length = snprintf(ret_name, NAME_SIZE, "%s%s", name->text, use->channel);
         for (uint16_t i = 0; length < NAME_SIZE && i < profile->alarms_count; i++)
             if (strcmp(profile->alarms[i].name, ret_name) == 0)
-                return name;
+                return &profile->alarms[i];
     }
     return NULL;
 }
 
-/* The name that a rule's alarm has on this device: the profile's where it only changes that one. */
+/* The name that a rule's alarm has on this device: that of the profile's where it takes its place. */
 static void alarm_name(const struct rule_use *use, const struct node *rule, char ret_name[NAME_SIZE]) {
     if (!profile_alarm(use, schema_member(&schema_rule, rule, "enriches"), ret_name) &&
-        !profile_alarm(use, schema_member(&schema_rule, rule, "overrides"), ret_name))
+        !profile_alarm(use, schema_member(&schema_rule, rule, "instead_of"), ret_name))
         snprintf(ret_name, NAME_SIZE, "%.*s%s", (int)(NAME_SIZE - 1 - strlen(use->channel)), rule->key->text, use->channel);
 }
 
@@ -252,52 +253,92 @@ bool rule_units_agree(const struct rule_use *use, const char **ret_point) {
 
 /* ---- an alarm ---- */
 
-enum manner { MANNER_OWN, MANNER_OVERRIDE, MANNER_ENRICH };
+static void add_number(const struct rule_use *use, struct node *map, const char *key, double number, const char *unit) {
+    char bytes[VALUE_TEXT_SIZE + NAME_SIZE];
+    struct text text;
+    text_init(&text, bytes, sizeof(bytes));
+    text_add_double(&text, number);
+    text_add(&text, *unit ? " " : "");
+    text_add(&text, unit);
+    add_scalar(use, map, use->rule->key, key, bytes);
+}
 
-static bool is_taken(const char *key, enum manner manner) {
-    static const char *const words[] = {"remedy", "basis", "confidence", "realarm", "escalate"};
-    if (manner == MANNER_OWN)
-        return true;
-    if (manner == MANNER_OVERRIDE)
-        return strcmp(key, "point") != 0;
+static void add_delay(const struct rule_use *use, struct node *map, const char *key, uint32_t ms) {
+    char bytes[DURATION_SIZE];
+    if (ms)
+        add_scalar(use, map, use->rule->key, key, scalar_duration_text(bytes, ms));
+}
+
+static void add_of(const struct rule_use *use, struct node *map, const struct config_alarm *own) {
+    char bytes[VALUE_TEXT_SIZE];
+    if (own->of_m <= 1)
+        return;
+    struct node *of = map_new(use, use->rule->key, "of");
+    of->kind = NODE_LIST;
+    snprintf(bytes, sizeof(bytes), "%u", own->of_n);
+    add(of, node_new(use, use->rule->key, bytes));
+    snprintf(bytes, sizeof(bytes), "%u", own->of_m);
+    add(of, node_new(use, use->rule->key, bytes));
+    add(map, of);
+}
+
+/* What the profile says of its alarm, in the words of a site. */
+static void add_profile_alarm(const struct rule_use *use, struct node *map, const struct config_alarm *own) {
+    static const char *const classes[] = {"fire", "electrical", "compliance", "fault", "maintenance"}, *const priorities[] = {"low", "medium", "high"};
+    const struct node *at = use->rule->key;
+    const struct device_spec *spec = &use->loader->devices[use->device].spec;
+    const struct point *point = &spec->points[own->point];
+    char path[REFERENCE_SIZE];
+    snprintf(path, sizeof(path), "%s/%s", spec->name, point->name);
+    add_scalar(use, map, at, "point", path);
+    if (own->condition == CONDITION_EQUAL && own->label)
+        add_scalar(use, map, at, "is", own->label);
+    else if (own->condition == CONDITION_EQUAL)
+        add_number(use, map, "is", own->limit, "");
+    else
+        add_number(use, map, own->condition == CONDITION_ABOVE ? "above" : "below", own->limit, point->unit);
+    if (own->deadband > 0)
+        add_number(use, map, "deadband", own->deadband, point->unit);
+    add_delay(use, map, "on_delay", own->on_delay_ms);
+    add_delay(use, map, "off_delay", own->off_delay_ms);
+    add_of(use, map, own);
+    if (own->latch)
+        add_scalar(use, map, at, "latch", "true");
+    add_scalar(use, map, at, "class", classes[own->class]);
+    add_scalar(use, map, at, "priority", priorities[own->priority]);
+    if (own->zh)
+        add_scalar(use, map, at, "zh", own->zh);
+    if (own->en)
+        add_scalar(use, map, at, "en", own->en);
+}
+
+/* What a rule adds to an alarm of a profile. */
+static bool enriches(const char *key) {
+    static const char *const words[] = {"remedy", "basis", "confidence", "realarm", "escalate", "suppressed_by"};
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         if (strcmp(key, words[i]) == 0)
             return true;
     return false;
 }
 
-static void remove_alarms(const struct rule_use *use, struct loader_device *more) {
-    const struct node *names = schema_member(&schema_rule, use->rule, "instead_of");
-    char name[NAME_SIZE];
-    for (const struct node *node = names ? names->first : NULL; node; node = node->next) {
-        const struct node only = {.kind = NODE_LIST, .first = (struct node *)&(const struct node){.kind = NODE_SCALAR, .text = node->text}};
-        if (!profile_alarm(use, &only, name) || find_written(more->rule_alarms, name))
-            continue;
-        struct node *map = map_new(use, node, name);
-        add_scalar(use, map, node, "remove", "true");
-        append(&more->rule_alarms, map);
-    }
-}
-
 void rule_write_alarm(const struct rule_use *use) {
     struct loader_device *more = &use->loader->devices_more[use->device];
     const struct node *alarm = node_get(use->rule, "alarm");
     char name[NAME_SIZE], unused[NAME_SIZE];
-    enum manner manner = profile_alarm(use, schema_member(&schema_rule, use->rule, "enriches"), unused)    ? MANNER_ENRICH
-                         : profile_alarm(use, schema_member(&schema_rule, use->rule, "overrides"), unused) ? MANNER_OVERRIDE
-                                                                                                            : MANNER_OWN;
+    const struct config_alarm *own = profile_alarm(use, schema_member(&schema_rule, use->rule, "enriches"), unused);
     alarm_name(use, use->rule, name);
     if (!alarm || find_written(more->rule_alarms, name))
         return;
     struct node *map = map_new(use, use->rule->key, name);
+    if (own)
+        add_profile_alarm(use, map, own);
     for (const struct node *member = alarm->first; member; member = member->next) {
-        struct node *copied = is_taken(member->key->text, manner) ? copy(use, member) : NULL;
+        struct node *copied = !own || enriches(member->key->text) ? copy(use, member) : NULL;
         if (copied)
             add(map, copied);
     }
-    if (manner != MANNER_ENRICH)
+    if (!own)
         add_limits(use, map);
     add_scalar(use, map, use->rule->key, "rule_set", use->set->kind);
-    remove_alarms(use, more);
     append(&more->rule_alarms, map);
 }

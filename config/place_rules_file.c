@@ -109,8 +109,6 @@ static void check_alarm(const struct source *source, const struct node *rules, c
     const struct node *suppressed = node_get(alarm, "suppressed_by");
     if (suppressed && !node_get(rules, suppressed->text))
         source_error(source, suppressed, "there is no rule '%s' in this file", QUOTE(suppressed->text));
-    if (node_get(rule, "overrides") && !node_get(alarm, "point"))
-        source_error(source, node_get(rule, "overrides")->key, "only an alarm on one point can override another: write 'instead_of'");
 }
 
 /* How many steps from a derived point down to what a device measures; a circle never ends. */

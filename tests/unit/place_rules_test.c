@@ -170,22 +170,26 @@ static void a_branch_gets_an_alarm_for_each_phase(void **state) {
 static void what_a_profile_brings_is_not_doubled(void **state) {
     assert_names(device_of(state, "leak-1")->rule_alarms, "residual-current-alarm residual-current-warning");
     assert_written(device_of(state, "leak-1")->rule_alarms, "residual-current-alarm",
-                   "{above: 300 mA, deadband: 30 mA, on_delay: 10s, class: electrical, priority: high, zh: 剩余电流过大, en: residual current too high, "
+                   "{point: leak-1/residual-current, above: 300 mA, deadband: 30 mA, on_delay: 10s, class: electrical, priority: high, zh: 剩余电流过大, en: residual current too high, "
                    "rule_set: charging}");
     /* A user's role changes the limits of all loops. */
     assert_written(device_of(state, "leak-12")->rule_alarms, "residual-current-alarm-12",
-                   "{above: 30 mA, deadband: 3 mA, on_delay: 1s, class: electrical, priority: high, zh: 第12路剩余电流过大, en: loop 12 residual current "
+                   "{point: leak-12/residual-current-12, above: 30 mA, deadband: 3 mA, on_delay: 1s, class: electrical, priority: high, zh: 第12路剩余电流过大, en: loop 12 residual current "
                    "too high, rule_set: charging}");
     assert_written(device_of(state, "leak-12")->rule_alarms, "residual-current-warning-3",
-                   "{above: 20 mA, deadband: 2 mA, on_delay: 1s, class: electrical, priority: medium, suppressed_by: leak-12/residual-current-alarm-3, "
+                   "{point: leak-12/residual-current-3, above: 20 mA, deadband: 2 mA, on_delay: 1s, class: electrical, priority: medium, suppressed_by: leak-12/residual-current-alarm-3, "
                    "zh: 第3路剩余电流偏大, en: loop 3 residual current raised, rule_set: charging}");
-    /* These keep the profile's limit and only get remedy and basis. */
+    /* These keep what the profile says and only get remedy and basis. */
     assert_names(device_of(state, "smoke-1")->rule_alarms, "smoke-1 smoke-2 smoke-3 smoke-4 smoke-5 smoke-6 smoke-7 smoke-8");
-    assert_written(device_of(state, "smoke-1")->rule_alarms, "smoke-8", "{rule_set: charging}");
+    assert_written(device_of(state, "smoke-1")->rule_alarms, "smoke-8",
+                   "{point: smoke-1/smoke-8, is: alarm, of: [2, 2], latch: true, class: fire, priority: high, zh: 第8路烟感报警, en: smoke detector 8 "
+                   "alarm, rule_set: charging}");
     assert_non_null(node_get(listed(device_of(state, "smoke-1")->rule_alarms, "smoke-8"), "remedy"));
     assert_non_null(node_get(listed(device_of(state, "smoke-1")->rule_alarms, "smoke-8"), "confidence"));
     assert_names(device_of(state, "air-1")->rule_alarms, "heat-alarm heat-warning heat-rise");
-    assert_written(device_of(state, "air-1")->rule_alarms, "heat-alarm", "{rule_set: charging}");
+    assert_written(device_of(state, "air-1")->rule_alarms, "heat-alarm",
+                   "{point: air-1/temperature, above: 57 °C, deadband: 2 °C, on_delay: 5s, latch: true, class: fire, priority: high, zh: 环境温度过高 "
+                   "可能起火, en: ambient temperature too high - possible fire, rule_set: charging}");
     assert_names(device_of(state, "cold-1")->rule_alarms, "too-warm thermometer-offline heat-alarm");
     assert_non_null(listed(device_of(state, "wire-1")->rule_alarms, "overheated-8"));
     assert_null(listed(device_of(state, "wire-1")->rule_alarms, "cable-hot-8"));
@@ -195,9 +199,12 @@ static void what_a_profile_brings_is_not_doubled(void **state) {
 static void a_kitchen_is_watched_with_what_it_has(void **state) {
     const struct loader_device *fume = device_of(state, "fume-1"), *flow = device_of(state, "flow-3");
     assert_names(fume->rule_derived, "fume-mean fume-unchanged cleaning-days cleaning-hours");
-    assert_names(fume->rule_alarms, "purifier-off purifier-off-warning fume-high fume-exceeded-measured fume-suspicious fume-without-fan fume-offline "
+    assert_names(fume->rule_alarms, "purifier-off purifier-off-warning fume-high fume-suspicious fume-without-fan fume-offline "
                                     "cleaning-due cleaning-due-hours");
-    assert_written(fume->rule_alarms, "fume-high", "{remove: true}");
+    assert_written(fume->rule_alarms, "fume-high", /* it takes the place of the profile's, which knows no fan */
+                   "{all: [{point: fume-1/fume-mean, above: 2.0 mg/m³, deadband: 0.2 mg/m³}, {point: fume-1/fan, is: on}], class: compliance, "
+                   "priority: medium, zh: 油烟疑似超标 10 分钟平均高于 2.0 mg/m³, en: suspected fume exceedance - 10-minute mean above 2.0 mg/m³, "
+                   "rule_set: kitchen}");
     assert_written(fume->rule_alarms, "purifier-off",
                    "{all: [{point: fume-1/fan, is: on}, {point: fume-1/purifier, is: off}], on_delay: 3min, class: compliance, priority: medium, "
                    "zh: 疑似未使用油烟净化设施 风机开而净化器关, en: purifier suspected unused - fan on and purifier off, rule_set: kitchen}");
@@ -313,7 +320,7 @@ static void a_wrong_file_is_told_with_its_places(void **state) {
         "kitchen.yaml:15:21: error: 'devices' is 'fumes', but must be",
         "kitchen.yaml:16:34: error: 'fan' is not among the points that the rule needs",
         "kitchen.yaml:16:66: error: there is no rule 'nobody' in this file",
-        "kitchen.yaml:21:5: error: only an alarm on one point can override another",
+        "kitchen.yaml:21:18: error: 'name' is 'fume high', but must be",
         "kitchen.yaml:22:5: error: unknown key 'sure'",
     };
     struct stage *stage = stage_open(SITE, TESTS_DIR "/vectors/rules/profiles", PROFILES);
