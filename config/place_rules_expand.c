@@ -321,13 +321,30 @@ static bool enriches(const char *key) {
     return false;
 }
 
+/* The device of an alarm that the site wrote: the one it names, else that of its first point. NULL: none can be seen. */
+static const char *site_device(const struct node *from) {
+    const struct node *device = node_get(from, "device"), *point = node_get(from, "point");
+    const char *found = device && device->kind == NODE_SCALAR ? device->text : point && point->kind == NODE_SCALAR ? point->text : NULL;
+    for (const struct node *member = from->first; member && !found; member = member->next)
+        found = site_device(member);
+    return found;
+}
+
+/* The site's own word wins: an alarm of this name that it wrote for this device. */
+static bool site_writes(const struct rule_use *use, const char *name) {
+    const char *device = use->loader->devices[use->device].spec.name;
+    const struct node *written = node_get(node_get(use->loader->site.root, "alarms"), name);
+    const char *found = written ? site_device(written) : NULL;
+    return found && strncmp(found, device, strlen(device)) == 0 && (found[strlen(device)] == '/' || !found[strlen(device)]);
+}
+
 void rule_write_alarm(const struct rule_use *use) {
     struct loader_device *more = &use->loader->devices_more[use->device];
     const struct node *alarm = node_get(use->rule, "alarm");
     char name[NAME_SIZE], unused[NAME_SIZE];
     const struct config_alarm *own = profile_alarm(use, schema_member(&schema_rule, use->rule, "enriches"), unused);
     alarm_name(use, use->rule, name);
-    if (!alarm || find_written(more->rule_alarms, name))
+    if (!alarm || find_written(more->rule_alarms, name) || site_writes(use, name))
         return;
     struct node *map = map_new(use, use->rule->key, name);
     if (own)
