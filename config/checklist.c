@@ -17,7 +17,8 @@
 static const char *const class_words[][LANGUAGES] = {
     {"消防", "fire"}, {"电气", "electrical"}, {"合规", "compliance"}, {"故障", "fault"}, {"维护", "maintenance"}};
 static const char *const priority_words[][LANGUAGES] = {{"低", "low"}, {"中", "medium"}, {"高", "high"}};
-static const char *const confidence_words[][LANGUAGES] = {{"依据已确认", "confirmed"}, {"依据较可信", "likely"}, {"建议值，待确认", "a proposal, not confirmed"}};
+static const char *const confidence_words[][LANGUAGES] = {
+    {"依据已确认", "confirmed"}, {"依据较可信", "likely"}, {"建议值，待确认", "a proposal, not confirmed"}};
 static const char *const kind_words[][LANGUAGES] = {{"充电场所", "charging"}, {"厨房", "kitchen"}, {"冷库", "cold store"}, {"其它", "other"}};
 static const char *const state_words[][LANGUAGES] = {{"开", "on"}, {"关", "off"}, {"报警", "alarm"}, {"正常", "normal"}};
 
@@ -185,7 +186,10 @@ static void print_text(const struct config *config, uint16_t index, unsigned lan
     const char *remedy = or_empty(language ? alarm->remedy_en : alarm->remedy_zh), *basis = or_empty(language ? alarm->basis_en : alarm->basis_zh);
     print_condition(config, alarm, language, to);
     fprintf(to, language ? "       class:  %s, priority %s%s\n" : "       级别：%s，优先级%s%s\n", class_words[alarm->class][language],
-            priority_words[alarm->priority][language], !alarm->latch ? "" : language ? ", stays until it is reset" : "，须人工复位");
+            priority_words[alarm->priority][language],
+            !alarm->latch ? ""
+            : language    ? ", stays until it is reset"
+                          : "，须人工复位");
     if (*remedy)
         fprintf(to, language ? "       do:     %s\n" : "       处置：%s\n", remedy);
     if (*basis)
@@ -241,7 +245,10 @@ static void print_unwatched(const struct config *config, uint16_t place, enum ch
         for (unsigned k = 0; k < LANGUAGES; k++)
             if (language & (1u << k))
                 fprintf(to, "  %c %s%s%s%s%s\n", k && language == CHECKLIST_BOTH ? ' ' : '!', k ? gap->what_en : gap->what_zh, k ? ": " : "：",
-                        gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name, gap->device == CONFIG_NONE ? "" : k ? ": " : "：",
+                        gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name,
+                        gap->device == CONFIG_NONE ? ""
+                        : k                        ? ": "
+                                                   : "：",
                         k ? gap->missing_en : gap->missing_zh);
     }
 }
@@ -267,9 +274,9 @@ static void print_place(const struct config *config, uint16_t place, enum checkl
     for (uint16_t i = 0; i < config->alarms_count; i++)
         items += is_item(config, i, place);
     print_head(config, place, items, language, to);
-    for (unsigned class = 0; class < CLASSES; class++)
+    for (unsigned class = 0; class < CLASSES; class ++)
         for (uint16_t i = 0; i < config->alarms_count; i++)
-            if (is_item(config, i, place) && config->alarms[i].class == (enum alarm_class)class)
+            if (is_item(config, i, place) && config->alarms[i].class == (enum alarm_class) class)
                 print_item(config, i, ++number, language, to);
     print_silence(config, place, language, to);
     print_unwatched(config, place, language, to);
@@ -288,5 +295,6 @@ void checklist_print(const struct config *config, uint16_t place, enum checklist
     if (language & CHECKLIST_ZH)
         fputs("本网关是消防报警系统的补充，不能代替经认证的火灾自动报警系统。油烟在线读数不是法定监测结果。\n", to);
     if (language & CHECKLIST_EN)
-        fputs("The gateway supplements, and never replaces, a certified fire alarm system. An online fume reading is not the legal measurement.\n", to);
+        fputs("The gateway supplements, and never replaces, a certified fire alarm system. An online fume reading is not the legal measurement.\n",
+              to);
 }

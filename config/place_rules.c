@@ -19,7 +19,7 @@
 #include "config/scalar.h"
 
 #define KINDS 4
-#define DEPTH_MAX 5      /* place_rules_file.c has refused deeper ones */
+#define DEPTH_MAX 5 /* place_rules_file.c has refused deeper ones */
 #define WORDS_SIZE 320
 #define RATED_MAX 100000 /* A; more is no branch of a building */
 
@@ -111,7 +111,8 @@ static bool has_point(const struct loader *loader, uint16_t device, const char *
     return points_find(spec->points, spec->points_count, full) != CONFIG_NONE || site_derives(loader, device, full);
 }
 
-static bool provides(const struct loader *loader, const struct rule_set *set, uint16_t device, const char *name, const char *channel, unsigned depth) {
+static bool provides(const struct loader *loader, const struct rule_set *set, uint16_t device, const char *name, const char *channel,
+                     unsigned depth) {
     if (has_point(loader, device, name, channel))
         return true;
     const struct node *derived = node_get(set->derived, name);
@@ -177,11 +178,11 @@ static void unwatched_put(const struct loader *loader, struct unwatched *unwatch
     if (unwatched->count == UNWATCHED_MAX)
         return;
     unwatched->items[unwatched->count++] = (struct config_unwatched){.place = place,
-                                                                      .device = device,
-                                                                      .what_zh = loader_keep(loader->arena, what[0]),
-                                                                      .what_en = loader_keep(loader->arena, what[1]),
-                                                                      .missing_zh = loader_keep(loader->arena, zh),
-                                                                      .missing_en = loader_keep(loader->arena, en)};
+                                                                     .device = device,
+                                                                     .what_zh = loader_keep(loader->arena, what[0]),
+                                                                     .what_en = loader_keep(loader->arena, what[1]),
+                                                                     .missing_zh = loader_keep(loader->arena, zh),
+                                                                     .missing_en = loader_keep(loader->arena, en)};
 }
 
 static void unwatched_add(const struct loader *loader, struct unwatched *unwatched, uint16_t place, uint16_t device, const struct node *rule,
@@ -198,7 +199,8 @@ static void tell_point(const struct loader *loader, struct unwatched *unwatched,
 }
 
 static void tell_rated(const struct loader *loader, struct unwatched *unwatched, uint16_t device, const struct node *rule) {
-    unwatched_add(loader, unwatched, loader->devices[device].place, device, rule, "没有写额定电流，请在该设备加 rated_current，如 rated_current: 10 A",
+    unwatched_add(loader, unwatched, loader->devices[device].place, device, rule,
+                  "没有写额定电流，请在该设备加 rated_current，如 rated_current: 10 A",
                   "its rated current is not known; give the device rated_current, such as rated_current: 10 A");
 }
 
@@ -212,7 +214,8 @@ static void tell_unit(struct loader *loader, struct unwatched *unwatched, uint16
 }
 
 /* No device of the place got the rule, and none was told to lack something. */
-static void tell_place(const struct loader *loader, const struct rule_set *set, struct unwatched *unwatched, uint16_t place, const struct node *rule) {
+static void tell_place(const struct loader *loader, const struct rule_set *set, struct unwatched *unwatched, uint16_t place,
+                       const struct node *rule) {
     const struct node *which = node_get(rule, "for"), *roles = schema_member(&schema_rule_for, which, "roles");
     const char *first = schema_member(&schema_rule_for, which, "devices")->first->text;
     char zh[WORDS_SIZE], en[WORDS_SIZE], need[NAME_SIZE];

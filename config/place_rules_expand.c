@@ -284,7 +284,8 @@ static void add_of(const struct rule_use *use, struct node *map, const struct co
 
 /* What the profile says of its alarm, in the words of a site. */
 static void add_profile_alarm(const struct rule_use *use, struct node *map, const struct config_alarm *own) {
-    static const char *const classes[] = {"fire", "electrical", "compliance", "fault", "maintenance"}, *const priorities[] = {"low", "medium", "high"};
+    static const char *const classes[] = {"fire", "electrical", "compliance", "fault", "maintenance"}, *const priorities[] = {"low", "medium",
+                                                                                                                              "high"};
     const struct node *at = use->rule->key;
     const struct device_spec *spec = &use->loader->devices[use->device].spec;
     const struct point *point = &spec->points[own->point];

@@ -168,8 +168,7 @@ void rule_set_read(struct loader *loader, enum place_kind kind, struct rule_set 
     set->kind = kind_words[kind];
     if (!find_file(loader, set->kind, path))
         return;
-    set->source = (struct source){
-        .path = loader_keep(loader->arena, path), .diagnostics = loader->site.diagnostics, .arena = &loader->scratch};
+    set->source = (struct source){.path = loader_keep(loader->arena, path), .diagnostics = loader->site.diagnostics, .arena = &loader->scratch};
     unsigned errors = loader->site.diagnostics->errors;
     yaml_read(&set->source);
     schema_check(&set->source, &schema_rules, set->source.root);

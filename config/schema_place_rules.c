@@ -69,7 +69,11 @@ SHAPE(schema_rule_derived, rule_derived_keys);
 static const struct schema_key rule_keys[] = {
     {.name = "title", .type = SCHEMA_MAP, .of = &schema_title, .required = true, .en = "What it watches.", .zh = "监视什么。"},
     {.name = "for", .type = SCHEMA_MAP, .of = &schema_rule_for, .required = true, .en = "Which devices it is for.", .zh = "适用的设备。"},
-    {.name = "rated", .type = SCHEMA_MAP, .of = &schema_rated, .en = "Limits in times the device's rated_current.", .zh = "以额定电流倍数表示的限值。"},
+    {.name = "rated",
+     .type = SCHEMA_MAP,
+     .of = &schema_rated,
+     .en = "Limits in times the device's rated_current.",
+     .zh = "以额定电流倍数表示的限值。"},
     {.name = "by_stoves",
      .type = SCHEMA_NAMES,
      .number_keys = true,
@@ -96,12 +100,20 @@ static const struct schema_key rule_keys[] = {
      .fallback = "false",
      .en = "Its absence is nothing to be told in the checklist.",
      .zh = "缺少时不必在清单中提示。"},
-    {.name = "alarm", .type = SCHEMA_ANY, .en = "The alarm, as under 'alarms:' of a site; none: only the points are shown.", .zh = "报警；无则只显示测点。"},
+    {.name = "alarm",
+     .type = SCHEMA_ANY,
+     .en = "The alarm, as under 'alarms:' of a site; none: only the points are shown.",
+     .zh = "报警；无则只显示测点。"},
 };
 SHAPE(schema_rule, rule_keys);
 
 static const struct schema_key rules_keys[] = {
-    {.name = "place", .type = SCHEMA_ENUM, .words = PLACE_KINDS, .required = true, .en = "The kind of place, as its file is named.", .zh = "场所类别，与文件名相同。"},
+    {.name = "place",
+     .type = SCHEMA_ENUM,
+     .words = PLACE_KINDS,
+     .required = true,
+     .en = "The kind of place, as its file is named.",
+     .zh = "场所类别，与文件名相同。"},
     {.name = "derived",
      .type = SCHEMA_MAP_OF,
      .of = &schema_rule_derived,

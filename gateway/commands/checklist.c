@@ -56,9 +56,9 @@ static int checklist(const struct wish *wish) {
 }
 
 int command_checklist(int argc, char **argv) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},   {"place", required_argument, NULL, 'w'},
-                                            {"lang", required_argument, NULL, 'l'},     {"profiles", required_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"place", required_argument, NULL, 'w'},
+                                            {"lang", required_argument, NULL, 'l'},   {"profiles", required_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct wish wish = {.profiles = config_profiles_dir(), .language = CHECKLIST_BOTH};
     bool usage = false, help = false;
     optind = 1;

@@ -105,26 +105,27 @@ static void assert_list(uint16_t place, enum checklist_language language, const 
 
 static void in_english(void **state) {
     (void)state;
-    assert_list(0, CHECKLIST_EN,
-                "好味道 [kitchen]  kitchen  中山路 8 号  0573-1\n"
-                "must-check list: 2\n"
-                "[ ]  1. fume high  [fume-1/fume-high]  排烟管\n"
-                "       when:   fume-1 fume above 2 mg/m³ for 2 h, in 2 of the last 3 readings, clears at 1.8 mg/m³\n"
-                "       class:  fire, priority high, stays until it is reset\n"
-                "       ground: none is given\n"
-                "       action: cut writes relay-1/channel-1: off\n"
-                "[ ]  2. purifier off  [fume-1/purifier-off]  排烟管\n"
-                "       when:   fume-1 fan is on and not (fume-1 purifier is on or fume-1 purifier has no valid reading for 30 s) and 好味道 is open and "
-                "fume-1 fume below 1 mg/m³ for 3 min\n"
-                "       class:  compliance, priority medium\n"
-                "       do:     switch it on\n"
-                "       ground: Air Pollution Law (likely)\n"
-                "       action: none, it is only told\n"
-                "devices whose silence is an alarm: fume-1\n"
-                "NOT watched, because something is missing\n"
-                "  ! converted: fume-1: no point 'flow'\n"
-                "  ! gas: no detector\n\n"
-                "The gateway supplements, and never replaces, a certified fire alarm system. An online fume reading is not the legal measurement.\n");
+    assert_list(
+        0, CHECKLIST_EN,
+        "好味道 [kitchen]  kitchen  中山路 8 号  0573-1\n"
+        "must-check list: 2\n"
+        "[ ]  1. fume high  [fume-1/fume-high]  排烟管\n"
+        "       when:   fume-1 fume above 2 mg/m³ for 2 h, in 2 of the last 3 readings, clears at 1.8 mg/m³\n"
+        "       class:  fire, priority high, stays until it is reset\n"
+        "       ground: none is given\n"
+        "       action: cut writes relay-1/channel-1: off\n"
+        "[ ]  2. purifier off  [fume-1/purifier-off]  排烟管\n"
+        "       when:   fume-1 fan is on and not (fume-1 purifier is on or fume-1 purifier has no valid reading for 30 s) and 好味道 is open and "
+        "fume-1 fume below 1 mg/m³ for 3 min\n"
+        "       class:  compliance, priority medium\n"
+        "       do:     switch it on\n"
+        "       ground: Air Pollution Law (likely)\n"
+        "       action: none, it is only told\n"
+        "devices whose silence is an alarm: fume-1\n"
+        "NOT watched, because something is missing\n"
+        "  ! converted: fume-1: no point 'flow'\n"
+        "  ! gas: no detector\n\n"
+        "The gateway supplements, and never replaces, a certified fire alarm system. An online fume reading is not the legal measurement.\n");
 }
 
 static void in_chinese(void **state) {

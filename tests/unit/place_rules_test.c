@@ -136,23 +136,26 @@ static void assert_names(const struct node *list, const char *expected) {
 static void a_socket_gets_the_rules_of_a_socket(void **state) {
     const struct loader_device *socket = device_of(state, "socket-1");
     assert_names(socket->rule_derived, "charging");
-    assert_written(socket->rule_derived, "charging",
-                   "{on_off: socket-1/current, on_above: 0.25 A, off_below: 0.15 A, zh: 正在充电, en: charging}");
+    assert_written(socket->rule_derived, "charging", "{on_off: socket-1/current, on_above: 0.25 A, off_below: 0.15 A, zh: 正在充电, en: charging}");
     assert_names(socket->rule_alarms, "socket-overcurrent-strong socket-overcurrent socket-current-raised ebike-power-high ebike-power-raised "
                                       "charging-too-long charging-long charged-full");
-    assert_written(socket->rule_alarms, "socket-overcurrent",
-                   "{point: socket-1/current, on_delay: 30s, class: electrical, priority: high, zh: 充电口过流, en: overcurrent of the charging socket, "
-                   "above: 11 A, deadband: 0.5 A, rule_set: charging}");
-    assert_written(socket->rule_alarms, "socket-current-raised",
-                   "{point: socket-1/current, on_delay: 30s, class: electrical, priority: medium, suppressed_by: socket-1/socket-overcurrent, "
-                   "auto_acknowledge: true, zh: 充电口电流接近额定值, en: current of the charging socket close to rated, above: 9 A, deadband: 0.5 A, "
-                   "rule_set: charging}");
-    assert_written(socket->rule_alarms, "charging-too-long",
-                   "{point: socket-1/charging, is: on, on_delay: 10h, class: electrical, priority: high, zh: 充电超过 10 小时, en: charging for more than "
-                   "10 hours, rule_set: charging}");
-    assert_written(socket->rule_alarms, "charged-full",
-                   "{all: [{point: socket-1/power, above: 2 W, deadband: 1 W}, {point: socket-1/power, below: 20 W, deadband: 5 W}], on_delay: 30min, "
-                   "class: maintenance, priority: low, auto_acknowledge: true, zh: 已充满仍未断电, en: full but still connected, rule_set: charging}");
+    assert_written(
+        socket->rule_alarms, "socket-overcurrent",
+        "{point: socket-1/current, on_delay: 30s, class: electrical, priority: high, zh: 充电口过流, en: overcurrent of the charging socket, "
+        "above: 11 A, deadband: 0.5 A, rule_set: charging}");
+    assert_written(
+        socket->rule_alarms, "socket-current-raised",
+        "{point: socket-1/current, on_delay: 30s, class: electrical, priority: medium, suppressed_by: socket-1/socket-overcurrent, "
+        "auto_acknowledge: true, zh: 充电口电流接近额定值, en: current of the charging socket close to rated, above: 9 A, deadband: 0.5 A, "
+        "rule_set: charging}");
+    assert_written(
+        socket->rule_alarms, "charging-too-long",
+        "{point: socket-1/charging, is: on, on_delay: 10h, class: electrical, priority: high, zh: 充电超过 10 小时, en: charging for more than "
+        "10 hours, rule_set: charging}");
+    assert_written(
+        socket->rule_alarms, "charged-full",
+        "{all: [{point: socket-1/power, above: 2 W, deadband: 1 W}, {point: socket-1/power, below: 20 W, deadband: 5 W}], on_delay: 30min, "
+        "class: maintenance, priority: low, auto_acknowledge: true, zh: 已充满仍未断电, en: full but still connected, rule_set: charging}");
     assert_non_null(strstr(socket->rule_source->path, "config/rules/charging.yaml"));
     assert_true(socket->rule_alarms->line > 1); /* complaints point into the rule file */
 }
@@ -160,36 +163,43 @@ static void a_socket_gets_the_rules_of_a_socket(void **state) {
 static void a_branch_gets_an_alarm_for_each_phase(void **state) {
     const struct loader_device *branch = device_of(state, "branch-3");
     assert_names(branch->rule_derived, "");
-    assert_names(branch->rule_alarms,
-                 "branch-overload-l1 branch-overload-l2 branch-overload-l3 branch-load-high-l1 branch-load-high-l2"); /* the site has its own for l3 */
-    assert_written(branch->rule_alarms, "branch-load-high-l2",
-                   "{point: branch-3/current-l2, on_delay: 60s, class: electrical, priority: low, suppressed_by: branch-3/branch-overload-l2, "
-                   "auto_acknowledge: true, zh: B相电流接近额定值, en: L2 current close to rated, above: 25.6 A, deadband: 1.6 A, rule_set: charging}");
+    assert_names(
+        branch->rule_alarms,
+        "branch-overload-l1 branch-overload-l2 branch-overload-l3 branch-load-high-l1 branch-load-high-l2"); /* the site has its own for l3 */
+    assert_written(
+        branch->rule_alarms, "branch-load-high-l2",
+        "{point: branch-3/current-l2, on_delay: 60s, class: electrical, priority: low, suppressed_by: branch-3/branch-overload-l2, "
+        "auto_acknowledge: true, zh: B相电流接近额定值, en: L2 current close to rated, above: 25.6 A, deadband: 1.6 A, rule_set: charging}");
 }
 
 static void what_a_profile_brings_is_not_doubled(void **state) {
     assert_names(device_of(state, "leak-1")->rule_alarms, "residual-current-alarm residual-current-warning");
     assert_written(device_of(state, "leak-1")->rule_alarms, "residual-current-alarm",
-                   "{point: leak-1/residual-current, above: 300 mA, deadband: 30 mA, on_delay: 10s, class: electrical, priority: high, zh: 剩余电流过大, en: residual current too high, "
+                   "{point: leak-1/residual-current, above: 300 mA, deadband: 30 mA, on_delay: 10s, class: electrical, priority: high, zh: "
+                   "剩余电流过大, en: residual current too high, "
                    "rule_set: charging}");
     /* A user's role changes the limits of all loops. */
     assert_written(device_of(state, "leak-12")->rule_alarms, "residual-current-alarm-12",
-                   "{point: leak-12/residual-current-12, above: 30 mA, deadband: 3 mA, on_delay: 1s, class: electrical, priority: high, zh: 第12路剩余电流过大, en: loop 12 residual current "
+                   "{point: leak-12/residual-current-12, above: 30 mA, deadband: 3 mA, on_delay: 1s, class: electrical, priority: high, zh: "
+                   "第12路剩余电流过大, en: loop 12 residual current "
                    "too high, rule_set: charging}");
     assert_written(device_of(state, "leak-12")->rule_alarms, "residual-current-warning-3",
-                   "{point: leak-12/residual-current-3, above: 20 mA, deadband: 2 mA, on_delay: 1s, class: electrical, priority: medium, suppressed_by: leak-12/residual-current-alarm-3, "
+                   "{point: leak-12/residual-current-3, above: 20 mA, deadband: 2 mA, on_delay: 1s, class: electrical, priority: medium, "
+                   "suppressed_by: leak-12/residual-current-alarm-3, "
                    "zh: 第3路剩余电流偏大, en: loop 3 residual current raised, rule_set: charging}");
     /* These keep what the profile says and only get remedy and basis. */
     assert_names(device_of(state, "smoke-1")->rule_alarms, "smoke-1 smoke-2 smoke-3 smoke-4 smoke-5 smoke-6 smoke-7 smoke-8");
-    assert_written(device_of(state, "smoke-1")->rule_alarms, "smoke-8",
-                   "{point: smoke-1/smoke-8, is: alarm, of: [2, 2], latch: true, class: fire, priority: high, zh: 第8路烟感报警, en: smoke detector 8 "
-                   "alarm, rule_set: charging}");
+    assert_written(
+        device_of(state, "smoke-1")->rule_alarms, "smoke-8",
+        "{point: smoke-1/smoke-8, is: alarm, of: [2, 2], latch: true, class: fire, priority: high, zh: 第8路烟感报警, en: smoke detector 8 "
+        "alarm, rule_set: charging}");
     assert_non_null(node_get(listed(device_of(state, "smoke-1")->rule_alarms, "smoke-8"), "remedy"));
     assert_non_null(node_get(listed(device_of(state, "smoke-1")->rule_alarms, "smoke-8"), "confidence"));
     assert_names(device_of(state, "air-1")->rule_alarms, "heat-alarm heat-warning heat-rise");
-    assert_written(device_of(state, "air-1")->rule_alarms, "heat-alarm",
-                   "{point: air-1/temperature, above: 57 °C, deadband: 2 °C, on_delay: 5s, latch: true, class: fire, priority: high, zh: 环境温度过高 "
-                   "可能起火, en: ambient temperature too high - possible fire, rule_set: charging}");
+    assert_written(
+        device_of(state, "air-1")->rule_alarms, "heat-alarm",
+        "{point: air-1/temperature, above: 57 °C, deadband: 2 °C, on_delay: 5s, latch: true, class: fire, priority: high, zh: 环境温度过高 "
+        "可能起火, en: ambient temperature too high - possible fire, rule_set: charging}");
     assert_names(device_of(state, "cold-1")->rule_alarms, "too-warm thermometer-offline heat-alarm");
     assert_non_null(listed(device_of(state, "wire-1")->rule_alarms, "overheated-8"));
     assert_null(listed(device_of(state, "wire-1")->rule_alarms, "cable-hot-8"));
@@ -208,17 +218,20 @@ static void a_kitchen_is_watched_with_what_it_has(void **state) {
     assert_written(fume->rule_alarms, "purifier-off",
                    "{all: [{point: fume-1/fan, is: on}, {point: fume-1/purifier, is: off}], on_delay: 3min, class: compliance, priority: medium, "
                    "zh: 疑似未使用油烟净化设施 风机开而净化器关, en: purifier suspected unused - fan on and purifier off, rule_set: kitchen}");
-    assert_written(fume->rule_alarms, "fume-suspicious",
-                   "{all: [{point: fume-1/fume-unchanged, above: 60 min}, {point: fume-1/fan, is: on, on_delay: 60min}, {open: kitchen}], class: fault, "
-                   "priority: medium, zh: 油烟读数疑似异常 风机开启一小时读数不变, en: fume reading suspicious - unchanged for an hour while the fan runs, "
-                   "rule_set: kitchen}");
-    assert_written(fume->rule_alarms, "cleaning-due",
-                   "{point: fume-1/cleaning-days, class: maintenance, priority: medium, zh: 油烟净化设施清洗到期, en: cleaning of the fume purifier is due, "
-                   "above: 30 d, rule_set: kitchen}");
+    assert_written(
+        fume->rule_alarms, "fume-suspicious",
+        "{all: [{point: fume-1/fume-unchanged, above: 60 min}, {point: fume-1/fan, is: on, on_delay: 60min}, {open: kitchen}], class: fault, "
+        "priority: medium, zh: 油烟读数疑似异常 风机开启一小时读数不变, en: fume reading suspicious - unchanged for an hour while the fan runs, "
+        "rule_set: kitchen}");
+    assert_written(
+        fume->rule_alarms, "cleaning-due",
+        "{point: fume-1/cleaning-days, class: maintenance, priority: medium, zh: 油烟净化设施清洗到期, en: cleaning of the fume purifier is due, "
+        "above: 30 d, rule_set: kitchen}");
     /* With the air volume the converted value is judged, and inlet and outlet give the efficiency. */
     assert_names(flow->rule_derived, "fume-base fume-base-mean fume-unchanged cleaning-days cleaning-hours removal-efficiency");
     assert_written(flow->rule_derived, "fume-base", "{base_fume: [flow-3/fume, flow-3/flow], zh: 折算油烟浓度, en: converted fume}");
-    assert_written(flow->rule_derived, "removal-efficiency", "{efficiency: [flow-3/fume-inlet, flow-3/fume], zh: 油烟去除效率, en: removal efficiency}");
+    assert_written(flow->rule_derived, "removal-efficiency",
+                   "{efficiency: [flow-3/fume-inlet, flow-3/fume], zh: 油烟去除效率, en: removal efficiency}");
     assert_non_null(listed(flow->rule_alarms, "fume-exceeded"));
     assert_null(listed(flow->rule_alarms, "fume-exceeded-measured"));
     assert_null(listed(flow->rule_alarms, "removal-efficiency"));
@@ -345,7 +358,8 @@ static void a_wrong_file_is_told_with_its_places(void **state) {
 /* A rule file of any bytes is an answer or messages, never an end: what is taken from it has been checked before. */
 static void no_bytes_bring_it_down(void **state) {
     (void)state;
-    static const char *const pieces[] = {"point", "needs", "{", "}", "[", "]", ", ", ": ", "\n", "*", "suppressed_by", "not: ", "remedy", "for", "fan", "''"};
+    static const char *const pieces[] = {"point", "needs",         "{",     "}",      "[",   "]",   ", ", ": ", "\n",
+                                         "*",     "suppressed_by", "not: ", "remedy", "for", "fan", "''"};
     static char bytes[MUTANT_SIZE], mutant[2 * MUTANT_SIZE];
     char folder[] = "/tmp/yanhuo-rules-XXXXXX", below[64], path[96];
     struct prng prng;
