@@ -29,6 +29,9 @@
 #define RUN_GAP_MAX_MS 300000   /* run hours are counted between good inputs at most this far apart: the longest usual period, 60 s, with
                                  * three lost polls and a margin. After more nobody can say that the machine ran */
 #define TERMS_PER_ALARM_MAX 16  /* of a composite condition, groups included: more is not understood by the person who is called */
+#define RULES_PER_KIND_MAX 64   /* ready rules, and as many derived points, of one kind of place: a list that a person still reads */
+#define RULE_NEEDS_MAX 4        /* points one ready rule is about */
+#define UNWATCHED_MAX 4096      /* gaps a checklist names: two a device; who has more reads the first page first */
 #define COMMAND_SIZE 4096       /* payload of one command; a maintenance record with every text at its longest fits */
 #define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */
 #define COMMANDS_PER_S 10       /* taken from one uplink: a person needs one, a program that acknowledges a whole place's alarms a few */

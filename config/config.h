@@ -121,6 +121,12 @@ struct config_alarm {
     const struct config_shelf *shelf;   /* NULL: none */
 };
 
+/* Something that the ready rules of a place would watch, if it were there: for the checklist. */
+struct config_unwatched {
+    uint16_t place, device; /* device: CONFIG_NONE when it is about the whole place */
+    const char *what_zh, *what_en, *missing_zh, *missing_en;
+};
+
 /* Local action: when the alarm becomes active, write the point; held until reset. */
 struct config_action {
     const char *name;
@@ -177,6 +183,8 @@ struct config {
     uint32_t points_count; /* of all devices, derived ones too */
     uint32_t terms_count;
     uint16_t derived_count;
+    uint16_t unwatched_count;
+    const struct config_unwatched *unwatched; /* at most UNWATCHED_MAX, place after place */
     const struct config_derived *derived; /* inputs before what is computed from them */
     const struct config_term *terms;
     struct config_commands commands;

@@ -40,6 +40,7 @@ static void load_sections(struct loader *loader) {
     load_places(loader);
     load_buses(loader);
     load_devices(loader);
+    load_place_rules(loader);
     load_derived(loader);
     load_alarms(loader);
     load_actions(loader);
@@ -56,6 +57,7 @@ static void load_sections(struct loader *loader) {
     for (uint16_t i = 0; i < loader->profiles_count; i++)
         if (loader->profiles[i])
             hash = fnv_add(hash, &loader->profiles[i]->hash, sizeof(loader->profiles[i]->hash));
+    hash = fnv_add(hash, &loader->rules_hash, sizeof(loader->rules_hash));
     hash_text(loader->config->profiles_hash, hash);
     hash_text(loader->config->hash, loader->site.hash);
 }
@@ -84,12 +86,18 @@ enum err config_load(const char *path, const char *profiles_dir, struct arena *a
     return ERR_OK;
 }
 
-const char *config_profiles_dir(void) {
+static bool runs_from_source(void) {
     static const char below_source[] = "/sensors/profiles";
     char program[PATH_SIZE];
     size_t source_length = sizeof(YANHUO_PROFILES_SOURCE) - sizeof(below_source);
     ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (length > (ssize_t)source_length && memcmp(program, YANHUO_PROFILES_SOURCE, source_length) == 0 && program[source_length] == '/')
-        return YANHUO_PROFILES_SOURCE;
-    return YANHUO_PROFILES_INSTALLED;
+    return length > (ssize_t)source_length && memcmp(program, YANHUO_PROFILES_SOURCE, source_length) == 0 && program[source_length] == '/';
+}
+
+const char *config_profiles_dir(void) {
+    return runs_from_source() ? YANHUO_PROFILES_SOURCE : YANHUO_PROFILES_INSTALLED;
+}
+
+const char *config_rules_dir(void) {
+    return runs_from_source() ? YANHUO_RULES_SOURCE : YANHUO_RULES_INSTALLED;
 }

@@ -38,5 +38,7 @@ NODISCARD enum err config_load(const char *path, const char *profiles_dir, struc
 
 /* The folder that profiles are installed in; the source tree's own when it is run from there. */
 const char *config_profiles_dir(void);
+/* The same for the ready rules of each kind of place. */
+const char *config_rules_dir(void);
 
 #endif

@@ -71,6 +71,7 @@ struct loader {
     struct names places_names, buses_names, devices_names, profiles_names, site_alarms_names;
     struct profile **profiles;
     uint16_t profiles_count;
+    uint64_t rules_hash; /* of the rule files that were read */
 };
 
 /* A text of the nodes, copied to where the configuration lives. */
@@ -92,6 +93,7 @@ void load_gateway(struct loader *loader);
 void load_places(struct loader *loader);
 void load_buses(struct loader *loader);
 void load_devices(struct loader *loader);
+void load_place_rules(struct loader *loader); /* place_rules.h */
 void load_derived(struct loader *loader);
 void load_alarms(struct loader *loader);
 void load_actions(struct loader *loader);

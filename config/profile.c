@@ -147,6 +147,7 @@ static struct profile *profile_read(const struct source *source, const char *nam
     profile->model = loader_keep(arena, schema_text(&schema_profile, root, "model"));
     profile->source = loader_keep(arena, schema_text(&schema_profile, root, "source"));
     profile->confidence = (enum profile_confidence)schema_u64(&schema_profile, root, "confidence");
+    profile->kind = (enum device_kind)schema_u64(&schema_profile, root, "kind");
     profile->registers_max = (uint16_t)schema_u64(&schema_profile, root, "registers_max");
     profile->timeout_ms = (uint32_t)schema_u64(&schema_profile, root, "timeout");
     profile->gaps = schema_u64(&schema_profile, root, "gaps") != 0;

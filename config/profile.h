@@ -18,10 +18,26 @@ struct profile_baud {
     uint16_t code; /* what is written for it */
 };
 
+/* In the order of the words that a profile writes. */
+enum device_kind {
+    DEVICE_METER,
+    DEVICE_RESIDUAL_CURRENT,
+    DEVICE_TEMPERATURE,
+    DEVICE_ENVIRONMENT,
+    DEVICE_SMOKE,
+    DEVICE_GAS,
+    DEVICE_FUME,
+    DEVICE_RELAY,
+    DEVICE_BREAKER,
+    DEVICE_INPUT,
+    DEVICE_COLD_STORE,
+};
+
 struct profile {
     const char *name, *path;
     const char *manufacturer, *model, *source; /* "" when not given */
     enum profile_confidence confidence;
+    enum device_kind kind;
     uint32_t factory_baud; /* 0: not known */
     enum bus_parity factory_parity;
     uint8_t factory_stop_bits;

@@ -160,7 +160,7 @@ static const struct schema_key profile_keys[] = {
     {.name = "source", .type = SCHEMA_TEXT, .max = 1000, .required = true, .en = "Where the register map comes from.", .zh = "寄存器表的来源。"},
     {.name = "kind",
      .type = SCHEMA_ENUM,
-     .words = "meter|residual_current|temperature|environment|smoke|gas|fume|relay|breaker|input|cold_store",
+     .words = DEVICE_KINDS,
      .required = true,
      .en = "What kind of device it is.",
      .zh = "设备类别。"},

@@ -10,6 +10,9 @@
 /* schema_bus is called "bus". */
 #define SHAPE(shape_name, rows) const struct schema_shape shape_name = {.name = &#shape_name[7], .count = ARRAY_COUNT(rows), .keys = (rows)}
 #define BAUDS "1200|2400|4800|9600|14400|19200|38400|57600|115200"
+#define PLACE_KINDS "charging|kitchen|cold_store|other"
+#define DEVICE_KINDS "meter|residual_current|temperature|environment|smoke|gas|fume|relay|breaker|input|cold_store"
+#define DEVICE_ROLES "distribution|branch|socket|fan|purifier"
 #define PARITIES "none|even|odd"
 #define DAY_MS 86400000.0
 

@@ -36,7 +36,7 @@ static const struct schema_key place_keys[] = {
     {.name = "name", .type = SCHEMA_TEXT, .max = 192, .en = "What people call it; the key without it.", .zh = "名称；缺省为键名。"},
     {.name = "kind",
      .type = SCHEMA_ENUM,
-     .words = "charging|kitchen|cold_store|other",
+     .words = PLACE_KINDS,
      .fallback = "other",
      .en = "What kind of premises.",
      .zh = "场所类别：充电场所、厨房、冷库、其它。"},
@@ -45,6 +45,11 @@ static const struct schema_key place_keys[] = {
     {.name = "phone", .type = SCHEMA_TEXT, .max = 32, .en = "Number to call; goes out with every alarm.", .zh = "联系电话，随每条报警发出。"},
     {.name = "stoves", .type = SCHEMA_INTEGER, .max = 1000, .fallback = "0", .en = "Number of stoves of a kitchen.", .zh = "灶头数。"},
     {.name = "hours", .type = SCHEMA_MAP, .of = &schema_hours, .en = "Opening hours.", .zh = "营业时间。"},
+    {.name = "rules",
+     .type = SCHEMA_BOOL,
+     .fallback = "true",
+     .en = "Do the ready rules of its kind apply (docs/rules.md).",
+     .zh = "是否采用该类场所的现成规则（docs/rules.md）。"},
 };
 SHAPE(schema_place, place_keys);
 
@@ -104,6 +109,11 @@ static const struct schema_key device_keys[] = {
      .words = "A",
      .en = "Rated current of what it supplies; the rules of its place count with it: 10 A.",
      .zh = "所供回路的额定电流，现成规则据此计算，如 10 A。"},
+    {.name = "role",
+     .type = SCHEMA_ENUM,
+     .words = DEVICE_ROLES,
+     .en = "What it stands at; some ready rules ask for it. Without it: branch for meters and breakers, distribution for residual current.",
+     .zh = "监测位置：配电总进线、支路、单个充电口、风机、净化器；缺省：电表与断路器为支路，剩余电流为总进线。"},
     {.name = "every",
      .type = SCHEMA_NAMES,
      .item = &period_item,

@@ -15,6 +15,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"run", command_run, "run the gateway:  yanhuo run -c gateway.yaml -s STATE_DIR"},
     {"check", command_check, "check a configuration and say what it will cost:  yanhuo check -c gateway.yaml"},
+    {"checklist", command_checklist, "a place's rules in plain words, and what is not watched:  yanhuo checklist -c gateway.yaml"},
     {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},
     {"schema", command_schema, "a JSON Schema of the configuration, for editors"},
     {"command", command_command, "ask the running gateway to do something:  yanhuo command acknowledge device=smoke-1 alarm=smoke"},

@@ -67,10 +67,28 @@ static void a_wrong_call_tells_the_right_one(void **state) {
     }
 }
 
+static void checklist_tells_one_place(void **state) {
+    (void)state;
+    assert_int_equal(run("checklist -c " GOOD " --lang en"), 0);
+    assert_printed("must-check list: ");
+    assert_printed("NOT watched, because something is missing\n");
+    assert_null(strstr(printed, "必查清单"));
+    assert_int_equal(run("checklist -c " GOOD " --place kitchen"), 0);
+    assert_printed("必查清单  must-check list: ");
+    assert_printed("本网关是消防报警系统的补充");
+    assert_null(strstr(printed, "charging"));
+    assert_int_equal(run("checklist -c " GOOD " --place kitchn"), 2);
+    assert_printed("there is no place 'kitchn' (did you mean 'kitchen'?); what exists stands under 'places:'\n");
+    assert_int_equal(run("checklist -c " WRONG), 2);
+    assert_printed("error: 'above' is '9' without a unit");
+    assert_int_equal(run("checklist -c " GOOD " --lang de"), 2);
+    assert_printed("usage: yanhuo checklist ");
+}
+
 /* The list of commands promises it: help that was asked for goes to stdout and is no error. */
 static void each_command_has_its_help(void **state) {
     (void)state;
-    static const char *const commands[] = {"run", "check", "explain", "schema", "simulate", "scan", "probe", "assign", "sniff"};
+    static const char *const commands[] = {"run", "check", "checklist", "explain", "schema", "simulate", "scan", "probe", "assign", "sniff"};
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         char arguments[64], usage[64];
         snprintf(arguments, sizeof(arguments), "%s --help 2>/dev/null", commands[i]);
@@ -95,6 +113,7 @@ static void explain_and_schema_print_the_table(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_tells_what_a_site_costs),      cmocka_unit_test(check_fails_on_errors),
+        cmocka_unit_test(checklist_tells_one_place),
         cmocka_unit_test(a_wrong_call_tells_the_right_one),   cmocka_unit_test(each_command_has_its_help),
         cmocka_unit_test(explain_and_schema_print_the_table),
     };

@@ -29,6 +29,10 @@ judge() {
         [ -e "$file" ] || continue
         cmp -s "$file" "$root/share/yanhuo/profiles/$(basename "$file")" || echo "the profile $(basename "$file") is missing from $prefix/share/yanhuo/profiles"
     done
+    for file in "$source"/config/rules/*.yaml; do
+        [ -e "$file" ] || continue
+        cmp -s "$file" "$root/share/yanhuo/rules/$(basename "$file")" || echo "the rules $(basename "$file") are missing from $prefix/share/yanhuo/rules"
+    done
     # Nothing for developers, and nothing outside the folders of a program.
     find "$1" -type f \( -name '*.a' -o -name '*.h' -o -name '*.cmake' \) -printf "%P has no place in an installation\n"
     find "$1" -type f -not -path "$root/bin/*" -not -path "$root/lib/*" -not -path "$root/share/*" -printf "%P is outside bin, lib and share\n"
