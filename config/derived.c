@@ -269,6 +269,7 @@ void load_settle_derived(struct loader *loader) {
     struct config_derived *kept = arena_take(loader->arena, loader->derived_count + 1u, sizeof(*kept));
     for (uint32_t i = 0; i < loader->derived_count; i++)
         kept[i] = loader->derived[i].rule;
+    loader->derived_rules = kept;
     loader->config->derived = kept;
     loader->config->derived_count = (uint16_t)loader->derived_count;
     uint32_t first = 0;

@@ -122,7 +122,8 @@ static void find_periods(struct loader *loader) {
         keep_heard(loader, i);
 }
 
-static void find_derived_period(struct loader *loader, const struct loader_derived *derived) {
+/* As often as its quickest input; returns that. */
+static uint32_t find_derived_period(struct loader *loader, const struct loader_derived *derived) {
     const struct config_derived *rule = &derived->rule;
     struct point *result = point_at(loader, rule->device, rule->point);
     result->every_ms = 0;
@@ -138,11 +139,12 @@ static void find_derived_period(struct loader *loader, const struct loader_deriv
         source_error(derived->source, derived->node ? derived->node->key : derived->inputs[0],
                      "the window of '%s' is %s, but its input is read every %s: at least %d readings must fall into it", result->name,
                      scalar_duration_text(window, rule->over_ms), scalar_duration_text(every, result->every_ms), WINDOW_READINGS_MIN);
+    return result->every_ms;
 }
 
 void load_finish_points(struct loader *loader) {
     find_classes(loader);
     find_periods(loader);
     for (uint32_t i = 0; i < loader->derived_count; i++)
-        find_derived_period(loader, &loader->derived[i]);
+        loader->derived_rules[i].every_ms = find_derived_period(loader, &loader->derived[i]);
 }

@@ -66,6 +66,7 @@ struct loader {
     uint32_t terms_count, terms_room;
     struct loader_derived *derived; /* in the order of computing once load_derived is done; pointers into it do not last */
     uint32_t derived_count, derived_room;
+    struct config_derived *derived_rules; /* the same, as the configuration keeps them */
     struct config_action *actions;
     struct config_uplink *uplinks;
     struct names places_names, buses_names, devices_names, profiles_names, site_alarms_names;
