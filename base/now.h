@@ -18,5 +18,7 @@ struct now {
 /* Shells only. now_read fills all three; now_mono_us is the cheap one for line timing. Any thread. */
 void now_read(struct now *ret_now);
 int64_t now_mono_us(void);
+/* From now on the wall clock is trusted whatever the kernel says: somebody else keeps it (a container's host). */
+void now_trust_wall(void);
 
 #endif

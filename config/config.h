@@ -178,6 +178,7 @@ struct config_store {
 struct config {
     const char *path;
     const char *gateway_id, *timezone;
+    bool clock_by_host;     /* the wall clock is trusted whatever the kernel says of it */
     int utc_offset_minutes; /* of the timezone at load time; zone transitions come with civil time */
     uint16_t places_count, buses_count, devices_count, alarms_count, actions_count, uplinks_count;
     uint32_t points_count; /* of all devices, derived ones too */

@@ -19,6 +19,13 @@ static const struct schema_key gateway_keys[] = {
      .fallback = "Asia/Shanghai",
      .en = "Time zone of the premises, such as Asia/Shanghai.",
      .zh = "所在时区，如 Asia/Shanghai。"},
+    {.name = "clock",
+     .type = SCHEMA_ENUM,
+     .words = "kernel|host",
+     .fallback = "kernel",
+     .en = "Who knows whether the clock is right: kernel, when something such as chrony keeps it; host, when this is a container or virtual "
+           "machine whose clock the host keeps: then it is always trusted. Commands and shelves need a trusted clock.",
+     .zh = "时钟是否可信由谁判断：kernel 由本机校时服务（如 chrony）；host 用于容器或虚拟机，时钟由宿主机保持，始终可信。命令与搁置需要可信时钟。"},
 };
 SHAPE(schema_gateway, gateway_keys);
 

@@ -231,6 +231,8 @@ int run_gateway(const struct config *config, const char *state_dir) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
+    if (config->clock_by_host)
+        now_trust_wall();
     mallopt(M_ARENA_MAX, 2); /* threads here allocate little; an arena for each would only keep memory */
     umask(0027); /* what a gateway keeps is not for everybody on the machine */
     signal(SIGPIPE, SIG_IGN); /* a peer that closed is an error of that write, not the end of the gateway */

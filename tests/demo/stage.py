@@ -157,6 +157,16 @@ class Stage:
             topic, _, payload = line.partition(" ")
             yield topic[len(TOPICS) :], json.loads(payload or "{}")
 
+    def command(self, verb, *pairs):
+        """What the gateway answers to a person at its own machine; the program's exit status says whether it was done."""
+        arguments = [self.program, "command", verb, *pairs, "-s", self.path("state"), "--by", "王师傅"]
+        done = subprocess.run(arguments, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode == 0, done.stdout.decode("utf-8", "replace").strip()
+
+    def publish(self, topic, payload):
+        subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-t", TOPICS + topic, "-m", json.dumps(payload)],
+                       check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def start_field(self):
         process = self.start(
             "field", [self.program, "simulate", self.config, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

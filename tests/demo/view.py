@@ -13,6 +13,7 @@ CLASSES = {
     "fault": "故障 FAULT",
     "maintenance": "维护 MAINTENANCE",
 }
+PROBLEMS = {"open": "待整改 open", "assigned": "已派单 assigned", "rectified": "已整改 rectified", "closed": "已销号 closed"}
 STATES = {
     "normal": "已恢复 back to normal",
     "unacknowledged": "报警 ALARM",
@@ -70,6 +71,10 @@ def instant(text):
         return datetime.datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError):
         return None
+
+
+def rfc3339(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 def rule(title=""):
@@ -153,13 +158,26 @@ class View:
         if kind in ("alarm", "roster"):
             self.show_alarm(message)
         elif kind == "action":
-            result = "已执行 done" if event.get("ok") else f"失败 failed: {event.get('why')}"
+            released = event.get("why") == "released"
+            result = "已释放，须人工恢复 released" if released else "已执行 done" if event.get("ok") else f"失败 failed: {event.get('why')}"
             value = self.value(event.get("device"), {"point": event.get("point"), "v": int(event.get("value") or 0)})
             self.line(message, "动作 ACTION", f"{event.get('device')}/{event.get('point')} {value}  {result}{self.delay(message)}", CYAN, BOLD)
         elif kind == "gap":
             self.line(message, "缺口 GAP", f"{event.get('count')} 条未送达 lost in lane {event.get('lane')}: {event.get('why')}", RED, BOLD)
         elif kind == "clock":
             self.line(message, "时钟 clock", f"{event.get('detail')}", DIM)
+        elif kind in ("command", "maintenance"):
+            target = "/".join(part for part in (event.get("device"), event.get("alarm") or event.get("point")) if part)
+            self.line(message, "命令 COMMAND", f"{event.get('verb')} {target}  {event.get('by')} ({event.get('channel')})", CYAN)
+        elif kind == "problem":
+            self.line(message, "问题 problem", f"{event.get('device')}/{event.get('alarm')}  {PROBLEMS.get(event.get('state'), event.get('state'))}", YELLOW)
+        elif kind == "walk_test":
+            seen = f"{event.get('seen')} / {event.get('detectors')}"
+            self.line(message, "测试 WALK TEST", f"{event.get('state')}  {event.get('place') or event.get('device')}  {seen}", CYAN)
+        elif kind == "chatter":
+            self.line(message, "抖动 chatter", f"{event.get('device')}/{event.get('alarm')} {event.get('burst')}, {event.get('count')} 次 times", YELLOW)
+        elif kind == "flood":
+            self.line(message, "洪泛 flood", f"{event.get('burst')}, {event.get('count')} 个报警 alarms", YELLOW)
         else:
             self.line(message, "系统 system", SYSTEM.get(event.get("what"), f"{event.get('what')} {event.get('detail')}"), CYAN)
 
@@ -169,8 +187,12 @@ class View:
         codes = (GREEN,) if not active else (1, 37, 41) if event.get("class") == "fire" else (YELLOW, BOLD)
         text = event.get("text") or {}
         mark = CLASSES.get(event.get("class"), "报警 ALARM") if active else "恢复 returned"
+        mark = "测试 TEST" if event.get("test") else mark
         self.line(message, mark, f"{event.get('device')}  {text.get('zh')} {text.get('en')}{self.delay(message)}", *codes)
         self.more(f"{STATES.get(event.get('state'), event.get('state'))}{self.reason(event)}")
+        remedy = (event.get("remedy") or {}).get("zh")
+        if active and remedy:
+            self.more(f"处置 do: {remedy}")
         place = event.get("place") or {}
         where = " · ".join(part for part in (place.get("name"), event.get("location"), place.get("phone")) if part)
         if active and where:
