@@ -31,6 +31,8 @@
 #define COMMANDS_KEPT 256       /* accepted commands whose ids are remembered until they expire; 30 s apart for two hours */
 #define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */
 #define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
+#define ACTION_WRITE_MAX_US 100000 /* from the last byte of the reply that causes a local action to the last bit of its write: two contactor times,
+                                      and three short transactions at 9600 baud, so that one that is under way can mostly end */
 
 /* Modbus application protocol v1.1b3, section 6 */
 #define PDU_SIZE 253
