@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "config/loader.h"
+#include "sensors/plan.h"
 
 #define COMMUNICATION "communication"
 
@@ -253,6 +254,22 @@ void load_actions(struct loader *loader) {
     take_out_removed(loader);
 }
 
+/* Where an action writes to, no read may keep the write waiting for longer than ACTION_WRITE_MAX_US allows. */
+static void cap_line(struct loader *loader, const struct config_action *action) {
+    uint16_t bus = loader->devices[action->device].bus;
+    struct line_timing line = {0};
+    if (bus != CONFIG_NONE)
+        line = bus_line_timing(&loader->buses[bus]);
+    if (line.baud == 0)
+        return;
+    uint16_t most = plan_prompt_bytes(&line, plan_write_bytes(&loader->devices_more[action->device].points[action->point]));
+    for (uint16_t i = 0; i < loader->config->devices_count; i++) {
+        struct device_spec *spec = &loader->devices[i].spec;
+        if (loader->devices[i].bus == bus && (spec->reply_bytes_max == 0 || most < spec->reply_bytes_max))
+            spec->reply_bytes_max = most > 1 ? most : 2; /* less than a register can be read by nobody: check refuses it */
+    }
+}
+
 static bool has_fire_point(const struct loader *loader, uint16_t device) {
     for (uint16_t i = 0; i < loader->config->alarms_count; i++)
         if (loader->alarms[i].device == device && loader->alarms[i].class == CLASS_FIRE)
@@ -295,6 +312,8 @@ static void default_texts(const struct loader *loader, struct config_alarm *alar
 #define EVERY_DEFAULT_MS 10000
 
 void load_finish_points(struct loader *loader) {
+    for (uint16_t i = 0; i < loader->config->actions_count; i++)
+        cap_line(loader, &loader->actions[i]);
     for (uint16_t i = 0; i < loader->config->alarms_count; i++) {
         struct config_alarm *alarm = &loader->alarms[i];
         default_texts(loader, alarm);

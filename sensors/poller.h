@@ -33,7 +33,8 @@
 #include "sensors/device.h"
 #include "sensors/plan.h"
 
-#define POLLER_HOLD_US 10000
+#define POLLER_HOLD_US ACTION_ROAD_US
+#define POLLER_WRITE_USUAL_US 50000 /* of a device that has not answered a write yet: some take their time to keep what is written */
 #define POLLER_GUEST_WAIT_US 10000000 /* until it is told that there was no spare time */
 
 enum poller_event_kind {

@@ -11,7 +11,7 @@
  * meanwhile, needs its setup first, or a late answer could be taken for it) the planned read is released instead and takes its turn.
  *
  * The cut. A write that comes while a request is under way must be on the wire ACTION_WRITE_MAX_US after the reply that caused it; the
- * road from there to here is given POLLER_HOLD_US of that. So the request under way is given up at
+ * road from there to here is given ACTION_ROAD_US of that. So the request under way is given up at
  *
  *   a probe of a dead device, a guest    at once: nothing is lost but the question
  *   any other read, or setup             when it has waited for longer than all its answers of late (response.h)
@@ -33,8 +33,6 @@
 #include "base/check.h"
 #include "sensors/decode.h"
 #include "sensors/poller_state.h"
-
-#define WRITE_USUAL_US 50000 /* of a device that has not answered a write yet: some take their time to keep what is written */
 
 int64_t poller_write_timeout_us(const struct device_spec *spec) {
     return (int64_t)spec->timeout_ms * 1000;
@@ -133,7 +131,7 @@ static int64_t usual_us(const struct poller *poller) {
     const struct poller_device *device = &poller->devices[write ? poller->write_device : poller->jobs[poller->job].device];
     if (device->write_usual_us != 0)
         return device->write_usual_us + RESPONSE_USUAL_EXTRA_US;
-    return write ? WRITE_USUAL_US : 0;
+    return write ? POLLER_WRITE_USUAL_US : 0;
 }
 
 void poller_write_cut(struct poller *poller) {
@@ -144,7 +142,7 @@ void poller_write_cut(struct poller *poller) {
     (void)first_write(poller, &write);
     int64_t silence_us = poller->line.baud != 0 ? line_silence_us(&poller->line) : 0;
     int64_t sent_us = poller->sent_us + silence_us + wire_us(poller, poller->request.size); /* its last character */
-    int64_t begin_by_us = *came_us(poller, 0) + ACTION_WRITE_MAX_US - POLLER_HOLD_US - silence_us - wire_us(poller, write.size) -
+    int64_t begin_by_us = *came_us(poller, 0) + ACTION_WRITE_MAX_US - ACTION_ROAD_US - silence_us - wire_us(poller, write.size) -
                           wire_us(poller, frame_reply_size(&poller->request));
     bool writes = poller->under_way == UNDER_WAY_WRITE;
     if (poller->under_way == UNDER_WAY_GUEST || (!writes && poller->probe)) {

@@ -63,7 +63,7 @@ static void s202_store_fails(void **state) {
                  "[    30.061] store: reading durable to 15\n"
                  "[    30.061] store works again\n"
                  "[    30.149] store: fire durable to 11\n"
-                 "[    35.653] store: reading durable to 17\n");
+                 "[    35.653] store: reading durable to 18\n");
     world_settle(world);
     world_close(world);
 }
