@@ -294,7 +294,6 @@ static void prompt_lines_have_short_answers(void **state) {
     points[59].address = 100;
     device.reply_bytes_max = 48;
     struct plan plan;
-    arena_init(&arena);
     assert_int_equal(plan_build(&device, &line, &arena, &plan), ERR_OK);
     assert_int_equal(plan.count, 4); /* 24 + 24 + 11, and the one at 100 */
     assert_int_equal(plan.requests[0].count, 24);
@@ -307,7 +306,6 @@ static void prompt_lines_have_short_answers(void **state) {
     }
     assert_int_equal(plan_build(&device, &line, &arena, &plan), ERR_OK);
     assert_int_equal(plan.requests[0].count, 48); /* bits */
-    arena_done(&arena);
 }
 
 int main(void) {
