@@ -100,7 +100,7 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
 void poller_send(struct poller *poller, int64_t now_us, enum under_way under_way, uint8_t unit_id, int64_t timeout_us,
                  struct poller_effects *ret_effects);
 
-/* The job is due now, if it was not before. */
+/* The job is due from the last request on, that is now, if it was not before. */
 void poller_release_now(struct poller *poller, uint32_t job);
 
 /* poller_write.c. Takes a write in, or answers at once that it cannot be made. */

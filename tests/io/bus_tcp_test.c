@@ -398,41 +398,6 @@ static void writes_go_out_and_are_limited(void **state) {
     fake_slave_stop(&slave);
 }
 
-/* Nothing comes: the write goes out over the same connection when it must, and neither a late answer nor the silence
- * is taken for anything. */
-static void a_write_does_not_wait_for_silence(void **state) {
-    (void)state;
-    static const enum bus_kind kinds[] = {BUS_TCP, BUS_RTU_OVER_TCP};
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        struct fake_slave slave;
-        struct world world;
-        fake_slave_tcp(&slave, 0, kinds[i] == BUS_RTU_OVER_TCP, fake_good);
-        memset(&world, 0, sizeof(world));
-        world.fixture.timeout_ms = 600;
-        world_start(&world, kinds[i], "127.0.0.1", slave.port);
-        assert_true(run_until(&world, BUS_ANSWERED, 5));
-        for (uint32_t round = 0; round < 3; round++) {
-            struct write_command write = {.id = round, .device = 0, .point = 1, .value = 1};
-            atomic_store(&slave.script, fake_only_writes);
-            run_for_ms(&world, 100);
-            unsigned timeouts = bus_fixture_count(&world.fixture, BUS_TIMEOUT);
-            int64_t posted_us = now_mono_us();
-            assert_int_equal(bus_tcp_write(world.bus, &write), ERR_OK);
-            while (bus_fixture_written(&world.fixture, true) == round && now_mono_us() < posted_us + 400000)
-                uv_run(&world.loop, UV_RUN_ONCE);
-            assert_int_equal(bus_fixture_written(&world.fixture, true), round + 1);
-            assert_int_equal(bus_fixture_count(&world.fixture, BUS_TIMEOUT), timeouts); /* no miss: the read is made again */
-            assert_true(now_mono_us() - posted_us > 50000); /* a network's usual time is not known: it has what there is */
-            atomic_store(&slave.script, fake_good);
-            assert_true(run_until(&world, BUS_ANSWERED, bus_fixture_good(&world.fixture) + 3));
-        }
-        assert_int_equal(atomic_load(&slave.connections), 1);
-        assert_int_equal(poller_counters(world.fixture.poller)->cuts, 3);
-        world_close(&world);
-        fake_slave_stop(&slave);
-    }
-}
-
 /* An endpoint that refuses, closes or says nothing is tried at its pace, and costs next to nothing meanwhile. */
 static void no_fault_makes_a_busy_loop(void **state) {
     (void)state;
@@ -471,7 +436,6 @@ int main(void) {
         cmocka_unit_test(closing_is_clean_in_every_state),
         cmocka_unit_test(a_sink_may_write_and_release),
         cmocka_unit_test(writes_go_out_and_are_limited),
-        cmocka_unit_test(a_write_does_not_wait_for_silence),
         cmocka_unit_test(no_fault_makes_a_busy_loop),
     };
     signal(SIGPIPE, SIG_IGN);
