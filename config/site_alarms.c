@@ -254,7 +254,8 @@ void load_actions(struct loader *loader) {
     take_out_removed(loader);
 }
 
-/* Where an action writes to, no read may keep the write waiting for longer than ACTION_WRITE_MAX_US allows. */
+/* Where an action writes to, no read may keep the write waiting for longer than ACTION_WRITE_MAX_US allows. A line whose points only cause
+ * actions needs no cap: nothing on it stands between its reply and a write on another bus. */
 static void cap_line(struct loader *loader, const struct config_action *action) {
     uint16_t bus = loader->devices[action->device].bus;
     struct line_timing line = {0};
