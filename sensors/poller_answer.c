@@ -198,9 +198,14 @@ static void learn_turnaround(struct poller *poller, struct poller_device *device
     poller->schedule.jobs[poller->job].cost_us = plan_cost_us(poller->jobs[poller->job].request, &poller->line, device->turnaround_us);
 }
 
+/* Rises at once, falls slowly, as the turnaround of reads. */
 static void learn_write(const struct poller *poller, struct poller_device *device, const struct bus_answer *answer, const struct outcome *outcome) {
-    if (poller->bus->kind == BUS_SERIAL && outcome->good && answer->turnaround_us > device->write_usual_us)
+    if (poller->bus->kind != BUS_SERIAL || !outcome->good)
+        return;
+    if (answer->turnaround_us > device->write_usual_us)
         device->write_usual_us = answer->turnaround_us;
+    else
+        device->write_usual_us -= (device->write_usual_us - answer->turnaround_us) / TURNAROUND_FALL;
 }
 
 static void split(struct poller *poller, const struct poller_device *device, int64_t now_us) {

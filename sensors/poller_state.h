@@ -31,7 +31,7 @@ struct poller_device {
     int64_t turnaround_us; /* learned: rises at once, falls slowly; for the fit check */
     struct late late;
     int64_t rest_until_us; /* it cost the line its timeout: in this fire period it is not asked again */
-    int64_t write_usual_us; /* the slowest good echo so far; 0: none yet, and on networks */
+    int64_t write_usual_us; /* how long a good echo takes to begin, of late; 0: none yet, and on networks */
     uint8_t cuts;           /* requests in a row that were given up for writes */
     bool alone_refused;     /* does not answer the read of one point of a merged request */
 };

@@ -14,15 +14,15 @@
  * road from there to here is given ACTION_ROAD_US of that. So the request under way is given up at
  *
  *   a probe of a dead device, a guest    at once: nothing is lost but the question
- *   any other read, or setup             when it has waited for longer than all its answers of late (response.h)
+ *   any other read, or setup             when it has waited for longer than any of its last answers (response.h)
  *   a fire point's read                  only at the last moment at which its answer may begin and still be received whole before the
  *   one that has never answered          write must go: until then it may be answered in time
  *   a write to a live device             the same, but never before its device has had the time that its writes usually take: an echo
  *                                        that meets the next write on the wire would destroy it
  *   a write to a dead device             when it has had that time
  *
- * When the usual answer cannot be waited for within the bound (the device is slower than `check` assumes, and the write came just
- * after the request) the request is given up at once, a fire point's too, rather than at a moment when its answer would meet the write.
+ * When the answer cannot be waited for within the bound (the device answers of late more slowly than `check` assumes, and the write came
+ * just after the request) the request is given up at once, a fire point's too, rather than at a moment when its answer would meet the write.
  * What that costs: that answer is lost and the request made again behind the write, so the point is seen later by the wait, the
  * write and one transaction of its own, and no period; and the answer may still disturb the write, whose echo then is not good
  * and which is repeated by whoever wants it. Never before the request's own last character, and never while an answer is coming
@@ -149,17 +149,16 @@ void poller_write_cut(struct poller *poller) {
         poller->cut_us = sent_us;
         return;
     }
-    int64_t usual = usual_us(poller);
-    int64_t usual_by_us = sent_us + usual;
+    int64_t usual = usual_us(poller), usual_by_us = sent_us + usual;
     bool fire = !writes && poller->jobs[poller->job].request->fire;
     if (writes && poller->devices[poller->write_device].state.state == DEVICE_DEAD)
         poller->cut_us = usual_by_us;
     else if (writes)
         poller->cut_us = max_us(usual_by_us, begin_by_us);
-    else if (usual != 0 && begin_by_us < usual_by_us)
+    else if (usual != 0 && begin_by_us < sent_us + poller->devices[poller->jobs[poller->job].device].turnaround_us + RESPONSE_USUAL_EXTRA_US)
         poller->cut_us = sent_us;
     else
-        poller->cut_us = max_us(sent_us, fire || usual == 0 ? begin_by_us : usual_by_us);
+        poller->cut_us = max_us(sent_us, fire || usual == 0 || begin_by_us < usual_by_us ? begin_by_us : usual_by_us);
 }
 
 /* ---- reading back ---- */

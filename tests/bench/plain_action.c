@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The peer of tests/bench/action: the loop that is usually written, once for each line. Blocking libmodbus, one read after the other,
  * a fixed pause of 3.5 characters and a flush before each request. When the first register of a watched unit becomes other than 0 the relay's
- * coil 0 is switched off at once, by the thread that saw it; a mutex keeps each line to one thread at a time. The pause is made
- * outside of it, so that a thread that waits gets the line after the transaction under way.
+ * coil 0 is switched off at once, by the thread that saw it; a mutex keeps each line to one thread at a time, and a moment between two
+ * transactions lets one that waits have it.
  *
  *   plain_action BAUD TIMEOUT_MS SECONDS RELAY_LINE:UNIT LINE_PORT... -- LINE:UNIT:ADDRESS:COUNT[:watched]...
  *   prints at the end: good GOOD failed FAILED written WRITTEN */
@@ -50,8 +50,9 @@ static int64_t now_us(void) {
 }
 
 static void take(struct line *line, int unit) {
-    usleep((useconds_t)pause_us);
+    usleep(100);
     pthread_mutex_lock(&line->mutex);
+    usleep((useconds_t)pause_us);
     modbus_flush(line->modbus);
     modbus_set_slave(line->modbus, unit);
 }
