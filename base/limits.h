@@ -39,6 +39,9 @@
 #define REPLIES_MAX 16          /* answers that wait for one uplink's window or link: what two seconds of commands leave behind on a slow link */
 #define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */
 #define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
+#define ACTION_WRITE_MAX_US 100000 /* from the last byte of the reply that causes a local action to the last bit of its write: two contactor times,
+                                      and three short transactions at 9600 baud, so that one that is under way can mostly end */
+#define ACTION_ROAD_US 10000       /* of that for the road from the reply over the loop to the bus: measured below 1 ms */
 
 /* Modbus application protocol v1.1b3, section 6 */
 #define PDU_SIZE 253

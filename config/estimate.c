@@ -72,17 +72,18 @@ bool estimate_keeps_fire(const struct estimate_bus *estimate) {
     return !estimate->fire_period_ms || fire_needs_us(estimate) <= estimate->fire_period_ms * (int64_t)1000;
 }
 
+const uint32_t estimate_bauds[ESTIMATE_BAUDS] = {2400, 4800, 9600, 19200, 38400, 57600, 115200};
+
 void estimate_advise(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_advice *ret_advice) {
-    static const uint32_t bauds[] = {2400, 4800, 9600, 19200, 38400, 57600, 115200};
     struct bus_spec spec = config->buses[bus];
     struct estimate_bus estimate;
     *ret_advice = (struct estimate_advice){0, 0, 0};
-    for (size_t i = 0; i < sizeof(bauds) / sizeof(bauds[0]) && !ret_advice->baud; i++) {
-        if (bauds[i] <= config->buses[bus].baud)
+    for (size_t i = 0; i < ESTIMATE_BAUDS && !ret_advice->baud; i++) {
+        if (estimate_bauds[i] <= config->buses[bus].baud)
             continue;
-        spec.baud = bauds[i];
+        spec.baud = estimate_bauds[i];
         if (estimate_as(config, bus, &spec, scratch, &estimate) == ERR_OK && estimate_keeps_fire(&estimate))
-            ret_advice->baud = bauds[i];
+            ret_advice->baud = estimate_bauds[i];
     }
     if (estimate_bus(config, bus, scratch, &estimate) != ERR_OK)
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a configuration will cost before it runs: how full each line is, how soon a fire point is seen, how many megabytes a
- * month each uplink carries. Pure. The figures are estimates with their assumptions named in estimate.c (load, traffic) and estimate_latency.c. */
+ * month each uplink carries. Pure. The figures are estimates with their assumptions named in estimate.c (load, traffic),
+ * estimate_latency.c and estimate_action.c. */
 #ifndef YANHUO_ESTIMATE_H
 #define YANHUO_ESTIMATE_H
 
@@ -32,6 +33,9 @@ struct estimate_advice {
 };
 void estimate_advise(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_advice *ret_advice);
 
+#define ESTIMATE_BAUDS 7
+extern const uint32_t estimate_bauds[ESTIMATE_BAUDS]; /* the usual ones, rising */
+
 /* Newly silent devices for which the latencies are told: in the period in question they cost the line a timeout each. Any
  * number that is known dead costs nothing but what `blocked` in estimate_latency.c says. */
 #define ESTIMATE_CASES 3
@@ -48,6 +52,23 @@ NODISCARD enum err estimate_fires(const struct config *config, uint16_t bus, str
                                   uint16_t *ret_count);
 /* From the change to the end of the action's write, echo included. */
 NODISCARD enum err estimate_action(const struct config *config, uint16_t action, struct arena *scratch, int64_t ret_written_us[ESTIMATE_CASES]);
+
+/* From the last byte of the reply that causes an action (its alarm's delay apart) to its write: what `check` holds to ACTION_WRITE_MAX_US. */
+struct estimate_prompt {
+    int64_t begins_us[ESTIMATE_CASES]; /* the write's first byte at worst, behind the writes of the same alarm that stand before it */
+    int64_t frame_us;                  /* its own time on the wire */
+    int64_t alone_us;                  /* its last bit with nobody newly silent and no other write before it */
+    uint16_t before;                   /* writes of the same alarm on the same bus that stand before it */
+    uint16_t device;                   /* whose read may keep it waiting longest; CONFIG_NONE: none does */
+    unsigned reply_bytes;              /* data of that read */
+};
+NODISCARD enum err estimate_prompt(const struct config *config, uint16_t action, struct arena *scratch, struct estimate_prompt *ret_prompt);
+/* What would keep the bound; each 0 when it would not. */
+struct estimate_prompt_advice {
+    uint32_t baud;      /* the lowest usual one */
+    unsigned registers; /* the most that a point on the line may have */
+};
+void estimate_prompt_advise(const struct config *config, uint16_t action, struct arena *scratch, struct estimate_prompt_advice *ret_advice);
 
 struct estimate_uplink {
     double messages_per_hour;

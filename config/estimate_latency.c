@@ -7,9 +7,8 @@
  *              period stand before it always, and the distance from one reply to the next stays a period.
  *   blocked    the longest other request, or probe of a dead device, that does not fit between two fire rounds: such a one goes
  *              by age whatever is due. 0 when all fit, because then each starts only if it ends before the fire release.
- *   written(k) = seen(k) of the alarm's point + on-delay + further readings that must agree + wait + the write's transaction
- *   wait       on the line of the reply it is held for the verdict, at most POLLER_HOLD_US; on another bus, or after a delay, the
- *              longest transaction that can be under way: a good one, or one that is not answered
+ *   written(k) = seen(k) of the alarm's point + on-delay + further readings that must agree + begins(k) of estimate_action.c + the write
+ *              and its echo
  *
  * A device that falls silent costs its timeout once a period, however many requests it has (poller.h). Timeouts are the
  * configured ones; learned ones are shorter. Not counted: the time of the gateway itself (measured below 1 ms), a network's. A
@@ -19,8 +18,6 @@
 
 #include "sensors/poller.h"
 
-#define WRITE_CHARACTERS 16  /* one coil or register, there and back */
-#define WRITES_CHARACTERS 17 /* several registers, without their values */
 #define REQUEST_CHARACTERS 8 /* a read that is not answered */
 
 const unsigned estimate_silent[ESTIMATE_CASES] = {0, 1, 3};
@@ -269,24 +266,20 @@ enum err estimate_action(const struct config *config, uint16_t action, struct ar
     const struct config_action *rule = &config->actions[action];
     const struct config_alarm *alarm = &config->alarms[rule->alarm];
     const struct point *point = config_point(config, rule->device, rule->point);
-    uint16_t from = config->devices[alarm->device].bus, to = config->devices[rule->device].bus;
+    uint16_t to = config->devices[rule->device].bus;
     struct line write_line;
+    struct estimate_prompt prompt;
     enum err err = gather(config, to, scratch, &write_line);
+    if (err == ERR_OK)
+        err = estimate_prompt(config, action, scratch, &prompt);
     if (err == ERR_OK)
         err = fill_known(config, alarm, scratch, ret_written_us);
     if (err)
         return err;
-    int64_t wait_us = POLLER_HOLD_US, write_us = 0;
-    if (from != to || alarm->on_delay_ms || alarm->point == CONFIG_NONE) {
-        wait_us = 0;
-        for (uint16_t i = 0; i < write_line.works_count; i++)
-            wait_us = max_us(wait_us, max_us(write_line.works[i].cost_us, unanswered_us(&write_line, &config->devices[write_line.works[i].device])));
-    }
-    if (write_line.timed) {
-        size_t characters = point->registers > 1 ? WRITES_CHARACTERS + 2u * point->registers : WRITE_CHARACTERS;
-        write_us = line_bytes_us(&write_line.timing, characters) + PLAN_TURNAROUND_US + line_silence_us(&write_line.timing);
-    }
+    int64_t write_us = 0;
+    if (write_line.timed)
+        write_us = line_bytes_us(&write_line.timing, plan_write_bytes(point) + PLAN_ECHO_BYTES) + PLAN_TURNAROUND_US;
     for (unsigned i = 0; i < ESTIMATE_CASES; i++)
-        ret_written_us[i] += alarm->on_delay_ms * (int64_t)1000 + wait_us + write_us;
+        ret_written_us[i] += alarm->on_delay_ms * (int64_t)1000 + prompt.begins_us[i] + write_us;
     return ERR_OK;
 }

@@ -15,6 +15,7 @@
  * directions. */
 #include "base/check.h"
 #include "config/loader.h"
+#include "sensors/plan.h"
 #include "config/scalar.h"
 
 #define EVERY_FIRE_MS 1000
@@ -142,7 +143,26 @@ static uint32_t find_derived_period(struct loader *loader, const struct loader_d
     return result->every_ms;
 }
 
+/* Where an action writes to, no read may keep the write waiting for longer than ACTION_WRITE_MAX_US allows. A line whose points only cause
+ * actions needs no cap: nothing on it stands between its reply and a write on another bus. */
+static void cap_line(struct loader *loader, const struct config_action *action) {
+    uint16_t bus = loader->devices[action->device].bus;
+    struct line_timing line = {0};
+    if (bus != CONFIG_NONE)
+        line = bus_line_timing(&loader->buses[bus]);
+    if (line.baud == 0)
+        return;
+    uint16_t most = plan_prompt_bytes(&line, plan_write_bytes(point_at(loader, action->device, action->point)));
+    for (uint16_t i = 0; i < loader->config->devices_count; i++) {
+        struct device_spec *spec = &loader->devices[i].spec;
+        if (loader->devices[i].bus == bus && (spec->reply_bytes_max == 0 || most < spec->reply_bytes_max))
+            spec->reply_bytes_max = most > 1 ? most : 2; /* less than a register can be read by nobody: check refuses it */
+    }
+}
+
 void load_finish_points(struct loader *loader) {
+    for (uint16_t i = 0; i < loader->config->actions_count; i++)
+        cap_line(loader, &loader->actions[i]);
     find_classes(loader);
     find_periods(loader);
     for (uint32_t i = 0; i < loader->derived_count; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can only be seen when the whole site is known: who shares an address, a port, a speed; what is missing altogether. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -164,6 +165,46 @@ static void check_lines(struct loader *loader) {
     }
 }
 
+static void check_action(struct loader *loader, const struct node *node, uint16_t index, const struct estimate_prompt *prompt) {
+    const struct config *config = loader->config;
+    const struct config_device *target = &config->devices[config->actions[index].device];
+    const char *line = config->buses[target->bus].name;
+    if (prompt->alone_us > ACTION_WRITE_MAX_US) {
+        char bytes[160], wait[128] = "";
+        struct text words;
+        struct estimate_prompt_advice advice;
+        text_init(&words, bytes, sizeof(bytes));
+        estimate_prompt_advise(config, index, &loader->scratch, &advice);
+        say_one(&words, advice.baud, " baud");
+        say_one(&words, advice.registers, " registers at most in one point on that line");
+        if (prompt->device != CONFIG_NONE)
+            snprintf(wait, sizeof(wait), "it may have to wait until '%s' has sent %u bytes at once, and ", config->devices[prompt->device].spec.name,
+                     prompt->reply_bytes);
+        source_error(&loader->site, node_place(node),
+                     "the action '%s' may be written %.0f ms after the reply that causes it, %d at most: on the line '%s' %sits own frame and the silences "
+                     "count too%s%s another bus for '%s'",
+                     config->actions[index].name, (double)prompt->alone_us / 1000, ACTION_WRITE_MAX_US / 1000, line, wait, bytes,
+                     words.length == 0 ? "; what would do:" : ", or", target->spec.name);
+    } else if (prompt->before != 0 && prompt->begins_us[0] + prompt->frame_us > ACTION_WRITE_MAX_US) {
+        source_warning(&loader->site, node_place(node),
+                       "the action '%s' stands behind %u others of its alarm on the bus '%s' and is written %.0f ms after the reply that causes it, %d are "
+                       "wanted: put what matters most first, raise the baud, or spread the relays over several buses",
+                       config->actions[index].name, prompt->before, line, (double)(prompt->begins_us[0] + prompt->frame_us) / 1000,
+                       ACTION_WRITE_MAX_US / 1000);
+    }
+}
+
+/* The bound counts from the reply; how soon that comes is told by the table of `check`. */
+static void check_actions(struct loader *loader) {
+    uint16_t count;
+    const struct node *node = loader_section(loader, "actions", ACTIONS_MAX, &count);
+    for (uint16_t i = 0; i < loader->config->actions_count; i++, node = node->next) {
+        struct estimate_prompt prompt;
+        if (estimate_prompt(loader->config, i, &loader->scratch, &prompt) == ERR_OK) /* otherwise check_lines tells it */
+            check_action(loader, node, i, &prompt);
+    }
+}
+
 /* What is allowed but hardly meant. */
 static void check_intent(const struct loader *loader) {
     const struct config *config = loader->config;
@@ -200,4 +241,5 @@ void load_rules(struct loader *loader) {
     check_intent(loader);
     check_descriptions(loader);
     check_lines(loader);
+    check_actions(loader);
 }

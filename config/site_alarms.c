@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "config/loader.h"
+#include "sensors/plan.h"
 
 #define COMMUNICATION "communication"
 

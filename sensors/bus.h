@@ -28,6 +28,7 @@ struct bus_answer {
     struct now now;       /* when the answer's last byte was read, or the request given up */
     int64_t turnaround_us; /* from the request's last byte to the answer's first, as well as it is known; 0 without an answer */
     int os_error;
+    bool cut; /* given up before its time, because a write waits (poller_cut_us): says nothing about the device */
 };
 
 /* Where a bus is. Strings live as long as the configuration. */

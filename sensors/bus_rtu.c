@@ -4,6 +4,7 @@
  * The thread, until `stopping`:
  *   mailbox   writes, RELEASE, a guest, as the loop posted them             -> poller_step
  *   request   if one is under way: transaction (or DISCONNECTED)         -> poller_step(ANSWERED)
+ *             a write posted meanwhile wakes it: poller_step(WRITE), and poller_cut_us says how long the answer may still take to begin
  *   due       if poller_next_wake has passed                             -> poller_step(TICK)
  *   wait      on the mailbox and the port's hang-up, until the next wake, the next try to open, or one second
  *
@@ -58,6 +59,7 @@ struct bus_rtu {
     int told_error; /* the reason traced last */
     uint16_t adapter_ms; /* how long the adapter may keep bytes back; 0: not known */
     struct rtu_line line;
+    struct rtu_line_caller caller; /* writes that come during a transaction */
     bool has_request;
     struct bus_request request;
     struct bus_answer answer;
@@ -96,6 +98,7 @@ static void port_try(struct bus_rtu *bus) {
     }
     struct line_timing timing = bus_line_timing(bus->spec);
     rtu_line_init(&bus->line, bus->port.fd, &timing);
+    bus->line.caller = &bus->caller;
     bus->port_open = true;
     bus->told_error = 0;
     trace_add(bus->trace, now_mono_us(), TRACE_INFO, "bus %s: opened %s at %u baud, %u bits a character", bus->spec->name, bus->spec->serial,
@@ -157,21 +160,36 @@ static void step(struct bus_rtu *bus, struct poller_event *event) {
     progress_note(bus, effects->has_written ? 1 : 0);
 }
 
-/* Hands the mailbox to the poller, writes before the release. False: it is time to stop. */
-static bool mailbox_empty(struct bus_rtu *bus) {
+/* Writes alone may be told to the poller while a request is under way, so that it can say how long they wait for it at most. */
+static void writes_hand_over(struct bus_rtu *bus) {
     struct write_command writes[WRITES_PENDING_MAX];
     pthread_mutex_lock(&bus->mutex);
-    unsigned count = bus->writes_count;
-    bool released = bus->released, stopping = bus->stopping, guest_posted = bus->guest_posted;
-    struct guest_request guest = bus->guest;
+    unsigned count = bus->stopping ? 0 : bus->writes_count;
     memcpy(writes, bus->writes, count * sizeof(writes[0]));
-    bus->writes_count = 0;
-    bus->released = bus->guest_posted = false;
+    bus->writes_count -= count;
     pthread_mutex_unlock(&bus->mutex);
-    for (unsigned i = 0; i < count && !stopping; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct poller_event event = {.kind = POLLER_WRITE, .write = writes[i]};
         step(bus, &event);
     }
+}
+
+static int64_t on_called(void *context) {
+    struct bus_rtu *bus = context;
+    eventfd_t count;
+    (void)eventfd_read(bus->wake_fd, &count);
+    writes_hand_over(bus);
+    return poller_cut_us(bus->poller);
+}
+
+/* Hands the mailbox to the poller, writes before the release. False: it is time to stop. */
+static bool mailbox_empty(struct bus_rtu *bus) {
+    pthread_mutex_lock(&bus->mutex);
+    bool released = bus->released, stopping = bus->stopping, guest_posted = bus->guest_posted;
+    struct guest_request guest = bus->guest;
+    bus->released = bus->guest_posted = false;
+    pthread_mutex_unlock(&bus->mutex);
+    writes_hand_over(bus); /* all that were posted before the release are among them */
     if (released && !stopping) {
         struct poller_event event = {.kind = POLLER_RELEASE};
         step(bus, &event);
@@ -195,6 +213,7 @@ static void request_do(struct bus_rtu *bus) {
         bus->answer.status = BUS_DISCONNECTED;
         bus->answer.pdu.size = 0;
         bus->answer.turnaround_us = 0;
+        bus->answer.cut = false;
         bus->answer.os_error = bus->told_error;
         now_read(&bus->answer.now);
     }
@@ -281,6 +300,7 @@ enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct
     bus->progress_us = now_mono_us();
     pthread_mutex_init(&bus->mutex, NULL);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bus->caller = (struct rtu_line_caller){bus->wake_fd, on_called, bus};
     if (bus->wake_fd < 0 || !thread_start(bus)) {
         if (bus->wake_fd >= 0)
             close(bus->wake_fd);

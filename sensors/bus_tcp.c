@@ -5,6 +5,7 @@
  *   request   -- link open ----> SENT --- the answer, or the deadline, or the link fails ---> answered
  *             -- link near ----> WAITING --- opened --> SENT;  failed --> BUS_DISCONNECTED
  *             -- in a pause ---> BUS_DISCONNECTED at once
+ *             -- a write waits, and poller_cut_us has passed --> answered, as cut: requests do not overtake each other on the wire
  *
  * To a line behind a converter whose speed is known, the next request waits for the line's silence after the last answer.
  * Callbacks only note what happened; settle() is the one place that steps the poller, so nothing recurses, also when a sink
@@ -63,6 +64,7 @@ static void answer_give(struct bus_tcp *bus, enum bus_status status, int os_erro
     now_read(&bus->answer.now);
     bus->answer.status = status;
     bus->answer.os_error = os_error;
+    bus->answer.cut = false;
     bus->answer.turnaround_us = status == BUS_ANSWERED ? bus->answer.now.mono_us - bus->sent_us : 0;
     if (status != BUS_ANSWERED)
         bus->answer.pdu.size = 0;
@@ -189,6 +191,20 @@ static void answer_timed_out(struct bus_tcp *bus) {
         tcp_link_anew(bus->link, "several requests in a row without an answer");
 }
 
+static bool comes_in(const struct bus_tcp *bus) {
+    return is_rtu(bus) && bus->phase == SENT && bus->rtu.length > 0;
+}
+
+/* A write waits and the request under way has had its time. On a line behind a converter an answer that comes in is finished first. The
+ * connection stays: Modbus TCP tells the late answer by its number, RTU over TCP by what late.h allows. Not counted as unanswered. */
+static void cut_if_due(struct bus_tcp *bus) {
+    bool waits = bus->phase == WAITING && tcp_link_is_open(bus->link);
+    if (now_mono_us() < poller_cut_us(bus->poller) || !(waits || (bus->phase == SENT && !comes_in(bus))))
+        return;
+    answer_give(bus, BUS_TIMEOUT, 0);
+    bus->answer.cut = true;
+}
+
 /* Stepping -------------------------------------------------------------------------------------------------------------- */
 
 /* What the poller must hear next; false when there is nothing. */
@@ -241,8 +257,9 @@ static void effects_pass_on(struct bus_tcp *bus, const struct poller_effects *ef
 }
 
 static int64_t next_wake(const struct bus_tcp *bus) {
+    int64_t cut_us = comes_in(bus) ? NOW_NEVER : poller_cut_us(bus->poller);
     if (bus->phase == SENT)
-        return bus->answer_by_us;
+        return cut_us < bus->answer_by_us ? cut_us : bus->answer_by_us;
     if (bus->phase == WAITING && tcp_link_is_open(bus->link))
         return bus->quiet_until_us;
     return bus->phase == IDLE ? poller_next_wake(bus->poller) : NOW_NEVER;
@@ -259,6 +276,7 @@ static void settle(void *context) {
     if (bus->phase == SENT && now_mono_us() >= bus->answer_by_us)
         answer_timed_out(bus);
     for (bool more = true; more;) {
+        cut_if_due(bus);
         if (bus->phase == WAITING && may_send(bus))
             request_send(bus);
         if (bus->phase == WAITING && !tcp_link_is_open(bus->link))

@@ -21,6 +21,7 @@ struct device_spec {
     uint8_t unit_id;
     uint32_t timeout_ms;        /* ceiling of the response timeout, without wire time */
     uint16_t registers_max;     /* most registers it takes in one read; REGISTERS_READ_MAX unless the profile says less */
+    uint16_t reply_bytes_max;   /* most data of one answer on a line that a local action writes to (plan_prompt_bytes); 0: no such limit */
     bool gaps_allowed;          /* may unused addresses between points be read along */
     uint16_t setup_count;
     const struct setup_write *setup;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "sensors/response.h"
 
 #define REQUEST_CHARACTERS 13 /* frame around a read, both ways: 8 + 5 */
 
@@ -62,10 +63,16 @@ static bool gap_pays(const struct device_spec *device, const struct line_timing 
     return bits ? gap * character_ns < 8 * request_ns : gap * 2 * character_ns < request_ns;
 }
 
-static uint32_t addresses_max(const struct device_spec *device, bool bits) {
+/* Of one point alone. */
+static uint32_t addresses_alone(const struct device_spec *device, bool bits) {
     if (bits)
         return BITS_READ_MAX;
     return device->registers_max < REGISTERS_READ_MAX ? device->registers_max : REGISTERS_READ_MAX;
+}
+
+static uint32_t addresses_max(const struct device_spec *device, bool bits) {
+    uint32_t most = addresses_alone(device, bits), capped = bits ? device->reply_bytes_max * 8u : device->reply_bytes_max / 2u;
+    return device->reply_bytes_max != 0 && capped < most ? capped : most;
 }
 
 static void fill_span(const struct device_spec *device, uint16_t index, struct span *ret_span) {
@@ -121,7 +128,7 @@ enum err plan_build(const struct device_spec *device, const struct line_timing *
             continue;
         CHECK(point->every_ms > 0);
         fill_span(device, i, &spans[spans_count]);
-        if (spans[spans_count].end - spans[spans_count].begin > addresses_max(device, reads_bits(point)) || spans[spans_count].end > 0x10000)
+        if (spans[spans_count].end - spans[spans_count].begin > addresses_alone(device, reads_bits(point)) || spans[spans_count].end > 0x10000)
             return ERR_RANGE;
         spans_count++;
     }
@@ -165,4 +172,20 @@ int64_t plan_cost_us(const struct plan_request *request, const struct line_timin
     bool bits = request->function == FC_READ_COILS || request->function == FC_READ_DISCRETE;
     size_t data = bits ? ((size_t)request->count + 7) / 8 : 2 * (size_t)request->count;
     return line_bytes_us(line, REQUEST_CHARACTERS + data) + turnaround_us + line_silence_us(line);
+}
+
+int64_t plan_prompt_us(const struct line_timing *line, unsigned reply_bytes, size_t frame_bytes) {
+    return ACTION_ROAD_US + line_bytes_us(line, REQUEST_CHARACTERS + reply_bytes + frame_bytes) + PLAN_TURNAROUND_US + RESPONSE_USUAL_EXTRA_US +
+           2 * (line_silence_us(line) + PLAN_HOST_US);
+}
+
+uint16_t plan_prompt_bytes(const struct line_timing *line, size_t frame_bytes) {
+    uint16_t bytes = 2 * REGISTERS_READ_MAX;
+    while (bytes > 0 && plan_prompt_us(line, bytes, frame_bytes) > ACTION_WRITE_MAX_US)
+        bytes--;
+    return bytes;
+}
+
+size_t plan_write_bytes(const struct point *point) {
+    return point->read == READ_COIL || point->registers <= 1 ? 8 : 9 + 2u * point->registers;
 }

@@ -4,7 +4,7 @@
  *   IDLE -- a write waits, or a job or probe is due and nothing holds --> UNDER WAY -- ANSWERED --> IDLE
  *   a good reply that feeds an action: IDLE, but held: only writes are sent until RELEASE or POLLER_HOLD_US passed
  *
- * The order among reads and probes is the schedule's (schedule.h). A device whose setup writes are not done gets the next of
+ * What is written, and what waits for it, is poller_write.c. The order among reads and probes is the schedule's (schedule.h). A device whose setup writes are not done gets the next of
  * them in place of the read that was chosen, and what it wrote is read back; the read is released again when both are right, and
  * fails with the setup when not. A read whose answer could not be told from an earlier one's is put back until that can no longer come
  * (late.h), and the schedule is asked for another. What an answer means is in poller_answer.c. */
@@ -78,7 +78,7 @@ enum err poller_create(const struct bus_spec *bus, const struct device_spec *con
                        struct trace *trace, struct poller **ret_poller) {
     CHECK(devices_count <= DEVICES_PER_BUS_MAX);
     struct poller *poller = arena_take(arena, 1, sizeof(*poller));
-    *poller = (struct poller){.bus = bus, .trace = trace, .line = bus_line_timing(bus), .devices_count = devices_count, .wake_us = NOW_NEVER};
+    *poller = (struct poller){.bus = bus, .trace = trace, .line = bus_line_timing(bus), .devices_count = devices_count, .wake_us = NOW_NEVER, .cut_us = NOW_NEVER};
     poller->devices = arena_take(arena, devices_count ? devices_count : 1, sizeof(*poller->devices));
     for (uint16_t d = 0; d < devices_count; d++) {
         poller->devices[d].spec = devices[d];
@@ -122,6 +122,7 @@ void poller_send(struct poller *poller, int64_t now_us, enum under_way under_way
     poller->under_way = under_way;
     poller->sent_us = now_us;
     poller->wake_us = NOW_NEVER;
+    poller->reading_back = false;
     poller->counters.requests++;
     ret_effects->has_request = true;
     ret_effects->request.unit_id = unit_id;
@@ -129,85 +130,16 @@ void poller_send(struct poller *poller, int64_t now_us, enum under_way under_way
     ret_effects->request.timeout_us = poller->timeout_us = timeout_us;
 }
 
-/* Writes are rare, and some devices take their time to keep what is written: they are waited for as configured. */
-static int64_t write_timeout_us(const struct device_spec *spec) {
-    return (int64_t)spec->timeout_ms * 1000;
-}
-
-static uint16_t device_of(const struct poller *poller, uint16_t device) {
-    uint16_t local = 0;
-    while (local < poller->devices_count && poller->devices[local].spec->device != device)
-        local++;
-    CHECK(local < poller->devices_count);
-    return local;
-}
-
-/* The request that writes `number` to a point; false when there is none. A coil, and a register that names them, takes its
- * own raw words for on and off. A field of a register cannot be written alone. */
-static bool build_write(const struct point *point, double number, struct pdu *ret_pdu) {
-    struct value value = {.kind = VALUE_NUMBER, .number = number};
-    uint16_t registers[VALUE_TEXT_SIZE / 2];
-    if (!point->writable || point->bit_field)
-        return false;
-    bool on_off = (number == 0 || number == 1) && point->write_on != point->write_off && point->scale == 1 && point->offset == 0;
-    int64_t raw = number == 0 ? point->write_off : point->write_on;
-    if (point->read == READ_COIL) {
-        if (point->write_on == point->write_off)
-            raw = number == 0 ? 0 : 0xFF00;
-        if (raw < 0 || raw > UINT16_MAX)
-            return false;
-        frame_write_coil(ret_pdu, point->address, (uint16_t)raw);
-        return true;
-    }
-    if (point->read != READ_HOLDING || point->type == TYPE_STRING)
-        return false;
-    if (on_off)
-        value = (struct value){.kind = VALUE_INTEGER, .integer = raw};
-    if (decode_encode(point, &value, registers) != ERR_OK)
-        return false;
-    if (point->registers == 1)
-        frame_write_register(ret_pdu, point->address, registers[0]);
-    else
-        frame_write_registers(ret_pdu, point->address, registers, point->registers);
-    return true;
-}
-
-/* Takes a write in, or answers at once that it cannot be made. */
-static void accept_write(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects) {
-    const struct write_command *write = &event->write;
-    const struct device_spec *spec = poller->devices[device_of(poller, write->device)].spec;
-    struct pdu pdu;
-    CHECK(write->point < spec->points_count);
-    if (poller->writes_count < WRITES_PENDING_MAX && build_write(&spec->points[write->point], write->value, &pdu)) {
-        poller->writes[(poller->writes_first + poller->writes_count++) % WRITES_PENDING_MAX] = *write;
-        return;
-    }
-    ret_effects->has_written = true;
-    ret_effects->written = (struct written){
-        .id = write->id, .bus = poller->bus->bus, .device = write->device, .point = write->point, .status = BUS_ANSWERED, .now = event->now};
-}
-
-static void send_write(struct poller *poller, int64_t now_us, struct poller_effects *ret_effects) {
-    poller->write = poller->writes[poller->writes_first];
-    poller->writes_first = (poller->writes_first + 1) % WRITES_PENDING_MAX;
-    poller->writes_count--;
-    poller->counters.writes++;
-    poller->write_device = device_of(poller, poller->write.device);
-    const struct device_spec *spec = poller->devices[poller->write_device].spec;
-    CHECK(build_write(&spec->points[poller->write.point], poller->write.value, &poller->request));
-    poller_send(poller, now_us, UNDER_WAY_WRITE, spec->unit_id, write_timeout_us(spec), ret_effects);
-}
-
-static unsigned reply_bytes(const struct plan_request *request) {
-    bool bits = request->function == FC_READ_COILS || request->function == FC_READ_DISCRETE;
-    return bits ? (request->count + 7u) / 8 : request->count * 2u;
+void poller_release_now(struct poller *poller, uint32_t job) {
+    if (poller->schedule.jobs[job].release_us > poller->sent_us)
+        schedule_release(&poller->schedule, job, poller->sent_us);
 }
 
 /* What a dead device is probed with. */
 static uint32_t cheapest_job(const struct poller *poller, const struct poller_device *device) {
     uint32_t best = UINT32_MAX;
     for (uint32_t i = device->jobs_first; i < device->jobs_first + device->jobs_count; i++)
-        if (poller->jobs[i].active && (best == UINT32_MAX || reply_bytes(poller->jobs[i].request) < reply_bytes(poller->jobs[best].request)))
+        if (poller->jobs[i].active && (best == UINT32_MAX || poller_reply_bytes(poller->jobs[i].request) < poller_reply_bytes(poller->jobs[best].request)))
             best = i;
     CHECK(best != UINT32_MAX);
     return best;
@@ -258,7 +190,7 @@ static bool send_chosen(struct poller *poller, int64_t now_us, const struct sche
     enum under_way under_way = build_read(poller, device, request);
     if (under_way == UNDER_WAY_SETUP) {
         poller->release_us = choice->release_us;
-        poller_send(poller, now_us, under_way, device->spec->unit_id, write_timeout_us(device->spec), ret_effects);
+        poller_send(poller, now_us, under_way, device->spec->unit_id, poller_write_timeout_us(device->spec), ret_effects);
         return true;
     }
     if (poller_has_late(poller)) {
@@ -284,13 +216,15 @@ static void choose(struct poller *poller, int64_t now_us, struct poller_effects 
     if (now_us >= poller->hold_until_us)
         poller->hold_until_us = 0;
     if (poller->writes_count > 0) {
-        send_write(poller, now_us, ret_effects);
+        poller_write_send(poller, now_us, ret_effects);
         return;
     }
     if (poller->hold_until_us != 0) {
         poller->wake_us = poller->hold_until_us;
         return;
     }
+    if (poller_readback_send(poller, now_us, ret_effects))
+        return;
     while (schedule_take(&poller->schedule, now_us, &choice)) /* each that is put back is due later: this ends */
         if (choice.guest ? poller_guest_send(poller, now_us, ret_effects) : send_chosen(poller, now_us, &choice, ret_effects))
             return;
@@ -314,7 +248,7 @@ void poller_step(struct poller *poller, const struct poller_event *event, struct
         poller_finish(poller, now_us, event->answer, ret_effects);
         break;
     case POLLER_WRITE:
-        accept_write(poller, event, ret_effects);
+        poller_write_come(poller, event, ret_effects);
         break;
     case POLLER_GUEST:
         poller_guest_come(poller, event, ret_effects);
@@ -325,11 +259,16 @@ void poller_step(struct poller *poller, const struct poller_event *event, struct
     }
     if (poller->under_way == UNDER_WAY_NONE)
         choose(poller, now_us, ret_effects);
+    poller_write_cut(poller);
     poller->counters.skipped_releases = poller->schedule.skipped_releases;
 }
 
 int64_t poller_next_wake(const struct poller *poller) {
     return poller->wake_us;
+}
+
+int64_t poller_cut_us(const struct poller *poller) {
+    return poller->cut_us;
 }
 
 const struct poller_counters *poller_counters(const struct poller *poller) {
@@ -379,6 +318,9 @@ void poller_check(const struct poller *poller) {
         return;
     CHECK(poller->under_way == UNDER_WAY_NONE || poller->wake_us == NOW_NEVER);
     CHECK(poller->under_way != UNDER_WAY_NONE || poller->writes_count == 0);
+    CHECK(poller->under_way != UNDER_WAY_NONE || poller->hold_until_us != 0 || poller->readbacks_count == 0);
+    CHECK(poller->readbacks_count <= WRITES_PENDING_MAX && (!poller->reading_back || poller->under_way <= UNDER_WAY_READ));
+    CHECK(poller->cut_us == NOW_NEVER || (poller->under_way != UNDER_WAY_NONE && poller->writes_count > 0));
     for (uint16_t d = 0; d < poller->devices_count; d++) {
         check_device(poller, d);
         online += poller->devices[d].state.state == DEVICE_ONLINE;

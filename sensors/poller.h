@@ -4,18 +4,20 @@
  *
  * Invariants, asserted by poller_check:
  *  1. At most one request is under way; none is made while one is.
- *  2. Writes go before reads, fire before the rest, and within a rank the earliest release first.
+ *  2. Writes go before reads, then what was written is read back, fire before the rest, and within a rank the earliest release
+ *     first. No request keeps a write waiting past poller_cut_us: the bus gives it up then (poller_write.c says when and why).
  *  3. A dead device gets only probes and writes; probes at its probe interval (at most 10 s), later only for the probe budget
  *     and the fire points, and never more than 12 s later but for one other job by age a second (schedule.h).
  *  4. A polling period is kept by release times (start + n * period), never by adding to a finish time; a release that was
  *     missed is skipped and counted, not made up for.
- *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN. A setup write, and the reading back of
+ *  5. Every read and every write that is under way ends in exactly one POLLED or WRITTEN; a read that was cut for a write, in that of its
+ *     repetition (probes, extras and readings back that were cut end in none, or in a later one's). A setup write, and the reading back of
  *     what it wrote, stand before a read: when one fails, that read fails; when they succeed, the read follows.
  *  6. After a reply that feeds an action the line waits for RELEASE, at most POLLER_HOLD_US.
  *  7. Where frames have no transaction number (a serial line, RTU over TCP) no request goes to a unit whose answer could be
  *     the late one of an earlier request for something else (late.h); other units are asked meanwhile.
  *  8. Beside fire points a device that let its timeout pass is not asked again for the shortest fire period, whatever else is
- *     due of it: k devices that fall silent in one period cost the line k timeouts and no more.
+ *     due of it, but for writes and reading back what they wrote: k devices that fall silent in one period cost the line k timeouts and no more.
  *  9. A guest (a read that a person asked for) is sent only in spare time (schedule.h, rule 7) and never while a reply is held. It
  *     changes no device's state and no schedule. It ends in exactly one GUEST, at most POLLER_GUEST_WAIT_US and its own
  *     transaction after it came, and keeps the line no longer than the slowest device's unanswered request. A guest whose late
@@ -31,7 +33,8 @@
 #include "sensors/device.h"
 #include "sensors/plan.h"
 
-#define POLLER_HOLD_US 10000
+#define POLLER_HOLD_US ACTION_ROAD_US
+#define POLLER_WRITE_USUAL_US 50000 /* of a device that has not answered a write yet: some take their time to keep what is written */
 #define POLLER_GUEST_WAIT_US 10000000 /* until it is told that there was no spare time */
 
 enum poller_event_kind {
@@ -137,11 +140,14 @@ NODISCARD enum err poller_create(const struct bus_spec *bus, const struct device
                                  struct trace *trace, struct poller **ret_poller);
 void poller_step(struct poller *poller, const struct poller_event *event, struct poller_effects *ret_effects);
 int64_t poller_next_wake(const struct poller *poller); /* mono_us, NOW_NEVER while a request is under way */
+/* Until when the request under way may be waited for, because a write waits: then, or later when its answer has begun to come in by then, it is
+ * ended by an answer with `cut`. NOW_NEVER: as long as asked. May change with each step. */
+int64_t poller_cut_us(const struct poller *poller);
 void poller_check(const struct poller *poller);
 
 /* Counters for health; safe to read only from the poller's own thread. */
 struct poller_counters {
-    uint64_t requests, answers, timeouts, corrupt, exceptions, writes, extras, skipped_releases;
+    uint64_t requests, answers, timeouts, corrupt, exceptions, writes, extras, cuts, skipped_releases;
     int64_t busy_us;
     uint16_t devices_online, devices_dead;
 };

@@ -8,6 +8,7 @@
  *   exception 10 or 11           missed   bad, no answer           refused   a gateway on the way says it is not there
  *   corrupt or not an answer     missed   bad, corrupt             not ok
  *   timeout                      missed   bad, no answer           not ok
+ *   cut for a write              -        - (asked again)          not ok    but late answers are expected; see poller_write.c
  *   disconnected                 missed   bad, disconnected        not ok */
 #include <string.h>
 
@@ -197,6 +198,16 @@ static void learn_turnaround(struct poller *poller, struct poller_device *device
     poller->schedule.jobs[poller->job].cost_us = plan_cost_us(poller->jobs[poller->job].request, &poller->line, device->turnaround_us);
 }
 
+/* Rises at once, falls slowly, as the turnaround of reads. */
+static void learn_write(const struct poller *poller, struct poller_device *device, const struct bus_answer *answer, const struct outcome *outcome) {
+    if (poller->bus->kind != BUS_SERIAL || !outcome->good)
+        return;
+    if (answer->turnaround_us > device->write_usual_us)
+        device->write_usual_us = answer->turnaround_us;
+    else
+        device->write_usual_us -= (device->write_usual_us - answer->turnaround_us) / TURNAROUND_FALL;
+}
+
 static void split(struct poller *poller, const struct poller_device *device, int64_t now_us) {
     static const char *const names[] = {
         [FC_READ_COILS] = "coil", [FC_READ_DISCRETE] = "discrete", [FC_READ_HOLDING] = "holding", [FC_READ_INPUT] = "input"};
@@ -321,7 +332,7 @@ static void end_read(struct poller *poller, struct poller_device *device, int64_
     }
     if ((outcome->exception == EXCEPTION_ADDRESS || outcome->exception == EXCEPTION_VALUE) && !outcome->doubtful && job->split_count > 0)
         split(poller, device, now_us);
-    else if (outcome->good && job->request->fire && poller->line.baud != 0)
+    else if (outcome->good && job->request->fire && job->active && poller->line.baud != 0)
         offer_spare(poller, device, now_us);
 }
 
@@ -337,13 +348,45 @@ static void fill_written(struct poller *poller, const struct bus_answer *answer,
                                             .now = answer->now};
 }
 
+/* Cut for a write: nothing is known of the device, but its answer may still come. What was asked is asked again after the write. False: it is
+ * the last of POLLER_CUTS_MAX in a row, and ends as a timeout. */
+static bool end_cut(struct poller *poller, uint16_t d, int64_t now_us, int64_t took_us, const struct bus_answer *answer, enum under_way under_way,
+                    struct poller_effects *ret_effects) {
+    struct poller_device *device = &poller->devices[d];
+    struct outcome outcome = {.status = BUS_TIMEOUT, .reason = REASON_NO_ANSWER, .at_us = answer->now.mono_us};
+    bool write = under_way == UNDER_WAY_WRITE;
+    if (!write && !poller->probe && ++device->cuts == POLLER_CUTS_MAX) {
+        device->cuts = 0;
+        return false;
+    }
+    poller->counters.cuts++;
+    judge_lateness(poller, device, now_us, poller->disconnected, &outcome);
+    note_bus(poller, now_us, answer);
+    if (write) {
+        fill_written(poller, answer, &outcome, ret_effects);
+    } else if (poller->probe) {
+        schedule_probe_spent(&poller->schedule, now_us, took_us);
+        schedule_probe(&poller->schedule, d, now_us + (int64_t)device->state.probe_interval_ms * 1000, probe_cost_us(poller, device));
+    } else if (poller->reading_back) {
+        poller_readback_due(poller, d, poller->readback_point);
+    } else if (!poller->extra) {
+        poller->jobs[poller->job].waits_since_us = poller->release_us;
+        schedule_release(&poller->schedule, poller->job, now_us);
+    }
+    return true;
+}
+
 void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, struct poller_effects *ret_effects) {
     enum under_way under_way = poller->under_way;
     if (under_way == UNDER_WAY_GUEST) {
         bool was_disconnected = poller->disconnected;
         poller->under_way = UNDER_WAY_NONE;
         note_bus(poller, now_us, answer);
-        poller_guest_finish(poller, now_us, answer, was_disconnected, ret_effects);
+        poller->counters.cuts += answer->cut;
+        if (answer->cut)
+            poller_guest_cut(poller, now_us, answer);
+        else
+            poller_guest_finish(poller, now_us, answer, was_disconnected, ret_effects);
         return;
     }
     uint16_t d = under_way == UNDER_WAY_WRITE ? poller->write_device : poller->jobs[poller->job].device;
@@ -351,7 +394,11 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
     int64_t took_us = answer->now.mono_us > poller->sent_us ? answer->now.mono_us - poller->sent_us : 0;
     poller->under_way = UNDER_WAY_NONE;
     poller->counters.busy_us += took_us;
+    if (answer->cut && end_cut(poller, d, now_us, took_us, answer, under_way, ret_effects))
+        return;
     struct outcome outcome = judge(poller, device, answer);
+    if (outcome.alive)
+        device->cuts = 0;
     judge_lateness(poller, device, now_us, poller->disconnected, &outcome);
     note_bus(poller, now_us, answer);
     if (poller->line.baud != 0 && outcome.status == BUS_TIMEOUT && under_way != UNDER_WAY_WRITE && !poller->extra)
@@ -359,8 +406,13 @@ void poller_finish(struct poller *poller, int64_t now_us, const struct bus_answe
     note_device(poller, d, now_us, &outcome);
     if (under_way == UNDER_WAY_WRITE) {
         fill_written(poller, answer, &outcome, ret_effects);
+        learn_write(poller, device, answer, &outcome);
+        if (outcome.good)
+            poller_readback_due(poller, d, poller->write.point);
         return;
     }
+    if (poller_readback_refused(poller, device, outcome.exception != 0 && outcome.alive))
+        return;
     if (poller->probe)
         end_probe(poller, d, now_us, took_us, &outcome);
     if (under_way == UNDER_WAY_SETUP)

@@ -4,6 +4,7 @@
  *   NOT HERE -- POLLER_GUEST --> WAITS -- the schedule chose it --> UNDER WAY -- ANSWERED --> NOT HERE
  *      a late answer to it would look like a fire point's: refused at once
  *      WAITS for POLLER_GUEST_WAIT_US: told that there was no time
+ *      cut for a write (poller_write.c): WAITS again, since it came
  *      chosen, but its unit may still answer something earlier of the same shape (late.h): put back until that has ended
  *
  * Its answer is the guest's alone: it says nothing about a device, so that a wrong unit id or address cannot make one dead. But a
@@ -137,6 +138,13 @@ static void note_late(struct poller *poller, int64_t now_us, const struct bus_an
         guest->status = BUS_CORRUPT;
     if (doubtful || guest->status != BUS_ANSWERED)
         late_open(late, &poller->request, poller->sent_us, given_up_us + late_window_us(ceiling_us), now_us);
+}
+
+void poller_guest_cut(struct poller *poller, int64_t now_us, const struct bus_answer *answer) {
+    struct guest_answer nothing = {.status = BUS_TIMEOUT};
+    if (poller_has_late(poller))
+        note_late(poller, now_us, answer, &nothing);
+    schedule_guest(&poller->schedule, poller->guest_since_us, now_us, cost_us(poller));
 }
 
 void poller_guest_finish(struct poller *poller, int64_t now_us, const struct bus_answer *answer, bool was_disconnected,

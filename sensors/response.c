@@ -48,6 +48,13 @@ int64_t response_timeout_us(const struct response *response, unsigned device_mis
     return misses == 0 ? response->learned_us : within(response, 2 * response->learned_us);
 }
 
+int64_t response_usual_us(const struct response *response) {
+    if (!response->learns || (response->answers == 0 && !response->full))
+        return 0;
+    int64_t slowest_us = response->slowest_us[0] > response->slowest_us[1] ? response->slowest_us[0] : response->slowest_us[1];
+    return slowest_us + RESPONSE_USUAL_EXTRA_US;
+}
+
 void response_check(const struct response *response) {
     CHECK(response->floor_us <= response->learned_us && response->learned_us <= response->ceiling_us);
     CHECK(response->learns || response->learned_us == response->ceiling_us);

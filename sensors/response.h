@@ -20,6 +20,7 @@
 #define RESPONSE_EXTRA_US 20000 /* an adapter's 16 ms of latency, once more than in the turnarounds that were seen */
 #define RESPONSE_ANSWERS_MIN 32
 #define RESPONSE_WINDOW 1000
+#define RESPONSE_USUAL_EXTRA_US 5000 /* a thread that is woken late on a busy machine */
 
 struct response {
     int64_t floor_us, ceiling_us;
@@ -35,6 +36,8 @@ void response_answered(struct response *response, int64_t turnaround_us);
 void response_missed(struct response *response);
 /* `device_misses`: of any request to the device, in a row. */
 int64_t response_timeout_us(const struct response *response, unsigned device_misses);
+/* By when every answer of the last windows had begun; 0: not known, because nothing has answered yet or it does not learn. */
+int64_t response_usual_us(const struct response *response);
 void response_check(const struct response *response);
 
 #endif

@@ -4,7 +4,7 @@
  *   listen    3.5 characters of silence, counted from the last byte on the line; bytes heard meanwhile are dropped and the
  *             count begins anew (talking over a late answer would cost two transactions instead of one)
  *   send      the whole frame; from here `sent_us` is when its last bit leaves the wire, whatever the driver buffers
- *   receive   until the answer is found, or sent_us + timeout passes with nothing open, or an answer begun is cut by a pause
+ *   receive   until the answer is found, or the caller needs the line and nothing of an answer is there (`cut`), or sent_us + timeout passes with nothing open, or an answer begun is cut by a pause
  *
  * While an answer is coming in (rtu_receiver: RTU_MORE), the end moves on with each byte by the byte timeout, but never past
  * sent_us + timeout + the wire time of the whole answer + one byte timeout: a dribbling device holds the line no longer.
@@ -40,26 +40,33 @@ void rtu_line_init(struct rtu_line *line, int fd, const struct line_timing *timi
     line->busy_until_us = now_mono_us(); /* who knows what was on the line before */
 }
 
-/* Waits for `events` until the deadline. 1: they are there, 0: the deadline passed, -1: the port is gone (errno). */
-static int wait_until(const struct rtu_line *line, short events, int64_t deadline_us) {
+/* Waits for `events` until the deadline, and for a call if there is a caller. 1: they are there, 0: the deadline passed, -1: the port is gone
+ * (errno), 2: somebody calls. */
+static int wait_or_call(const struct rtu_line *line, short events, int64_t deadline_us, const struct rtu_line_caller *caller) {
     for (;;) {
         int64_t left_us = deadline_us - now_mono_us();
         if (left_us < 0)
             left_us = 0;
         struct timespec left = {.tv_sec = (time_t)(left_us / 1000000), .tv_nsec = (long)(left_us % 1000000) * 1000};
-        struct pollfd poll_fd = {.fd = line->fd, .events = events};
-        int ready = ppoll(&poll_fd, 1, &left, NULL);
+        struct pollfd poll_fds[2] = {{.fd = line->fd, .events = events}, {.fd = caller ? caller->fd : -1, .events = POLLIN}};
+        int ready = ppoll(poll_fds, 2, &left, NULL);
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready < 0)
             return -1;
         if (ready == 0)
             return 0;
-        if (poll_fd.revents & events)
+        if (poll_fds[0].revents & events)
             return 1; /* what was received before a hang-up is still read */
+        if (poll_fds[0].revents == 0)
+            return 2;
         errno = EIO;
         return -1;
     }
+}
+
+static int wait_until(const struct rtu_line *line, short events, int64_t deadline_us) {
+    return wait_or_call(line, events, deadline_us, NULL);
 }
 
 /* Reads what is there. Bytes read, 0 for none, -1: the port is gone (errno). */
@@ -133,7 +140,8 @@ static void nap(const struct rtu_line *line, size_t needed) {
 }
 
 /* Listens for the answer of line->receiver's request. */
-static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeout_us, struct bus_answer *ret_answer) {
+static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeout_us, const struct rtu_line_caller *caller,
+                           struct bus_answer *ret_answer) {
     struct rtu_receiver *receiver = &line->receiver;
     int64_t byte_timeout_us = rtu_line_byte_timeout_us(&line->timing);
     int64_t answer_by_us = sent_us + timeout_us;
@@ -141,12 +149,19 @@ static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeo
     int64_t first_us = NOW_NEVER; /* first byte of the place that is open */
     enum rtu_verdict verdict = RTU_NOTHING;
     bool byte_by_byte = false;
+    int64_t cut_us = caller ? caller->called(caller->context) : NOW_NEVER;
     for (;;) {
         uint8_t bytes[READ_SIZE];
         size_t needed;
         int64_t pause_us = line->busy_until_us + byte_timeout_us;
-        int64_t deadline_us = verdict == RTU_MORE ? (pause_us < end_by_us ? pause_us : end_by_us) : answer_by_us;
-        int ready = wait_until(line, POLLIN, deadline_us);
+        int64_t deadline_us = answer_by_us < cut_us ? answer_by_us : cut_us;
+        if (verdict == RTU_MORE)
+            deadline_us = pause_us < end_by_us ? pause_us : end_by_us;
+        int ready = wait_or_call(line, POLLIN, deadline_us, caller);
+        if (ready == 2) {
+            cut_us = caller->called(caller->context);
+            continue; /* what has come in meanwhile is read before the cut counts */
+        }
         ssize_t length = ready > 0 ? read_some(line, bytes, sizeof(bytes)) : ready;
         if (length < 0) {
             ret_answer->status = BUS_DISCONNECTED;
@@ -172,8 +187,11 @@ static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeo
             ret_answer->turnaround_us = first_us > sent_us ? first_us - sent_us : 0;
             return;
         }
-        bool late = now_mono_us() >= (verdict == RTU_MORE ? end_by_us : answer_by_us);
-        if (late || rtu_receiver_damaged(receiver)) {
+        int64_t now_us = now_mono_us();
+        bool cut = verdict != RTU_MORE && now_us >= cut_us && now_us < answer_by_us;
+        bool late = now_us >= (verdict == RTU_MORE ? end_by_us : answer_by_us);
+        if (cut || late || rtu_receiver_damaged(receiver)) {
+            ret_answer->cut = cut;
             ret_answer->status = receiver->heard || receiver->length > 0 ? BUS_CORRUPT : BUS_TIMEOUT;
             return;
         }
@@ -183,19 +201,21 @@ static void receive_answer(struct rtu_line *line, int64_t sent_us, int64_t timeo
 /* Whatever became of a read, an echo of it says that the adapter echoes, and that nothing at all was heard says that it does not. */
 static void learn_echo(struct rtu_line *line, const struct bus_answer *answer) {
     const struct rtu_receiver *receiver = &line->receiver;
-    if (receiver->echo_seen || answer->status == BUS_ANSWERED || (answer->status == BUS_TIMEOUT && !receiver->heard)) {
+    if (receiver->echo_seen || answer->status == BUS_ANSWERED || (answer->status == BUS_TIMEOUT && !answer->cut && !receiver->heard)) {
         line->echo_known = true;
         line->echoes = receiver->echo_seen;
     }
 }
 
-static void do_transact(struct rtu_line *line, uint8_t unit_id, const struct pdu *pdu, int64_t timeout_us, struct bus_answer *ret_answer) {
+static void do_transact(struct rtu_line *line, uint8_t unit_id, const struct pdu *pdu, int64_t timeout_us, const struct rtu_line_caller *caller,
+                        struct bus_answer *ret_answer) {
     ret_answer->pdu.size = 0;
     ret_answer->turnaround_us = 0;
     ret_answer->os_error = 0;
+    ret_answer->cut = false;
     rtu_receiver_begin(&line->receiver, unit_id, pdu, line->echoes);
     if (listen_for_silence(line, ret_answer) && send_frame(line, line->receiver.frame, line->receiver.frame_size, ret_answer))
-        receive_answer(line, line->busy_until_us, timeout_us, ret_answer);
+        receive_answer(line, line->busy_until_us, timeout_us, caller, ret_answer);
     if (pdu->bytes[0] <= FC_READ_INPUT && ret_answer->status != BUS_DISCONNECTED)
         learn_echo(line, ret_answer);
 }
@@ -206,9 +226,9 @@ void rtu_line_transact(struct rtu_line *line, const struct bus_request *request,
     if (!line->echo_known && (function == FC_WRITE_COIL || function == FC_WRITE_REGISTER)) {
         struct pdu read;
         frame_read(&read, FC_READ_HOLDING, 0, 1);
-        do_transact(line, RTU_LINE_NOBODY, &read, rtu_line_byte_timeout_us(&line->timing), ret_answer);
+        do_transact(line, RTU_LINE_NOBODY, &read, rtu_line_byte_timeout_us(&line->timing), NULL, ret_answer);
     }
     if (ret_answer->status != BUS_DISCONNECTED)
-        do_transact(line, request->unit_id, &request->pdu, request->timeout_us, ret_answer);
+        do_transact(line, request->unit_id, &request->pdu, request->timeout_us, line->caller, ret_answer);
     now_read(&ret_answer->now);
 }

@@ -8,6 +8,14 @@
 #include "sensors/bus.h"
 #include "sensors/rtu_receiver.h"
 
+/* Whoever may need the line while an answer is awaited. */
+struct rtu_line_caller {
+    int fd; /* readable: somebody calls */
+    /* Hears them, so that `fd` is not readable any more. Until when an answer that has not begun is waited for (mono_us). */
+    int64_t (*called)(void *context);
+    void *context;
+};
+
 struct rtu_line {
     int fd;
     struct line_timing timing;
@@ -16,6 +24,7 @@ struct rtu_line {
     bool echoes;            /* ... and it does */
     uint64_t bytes_dropped; /* heard while nothing was asked */
     struct rtu_receiver receiver;
+    const struct rtu_line_caller *caller; /* NULL: none. Set by the owner after rtu_line_init */
 };
 
 void rtu_line_init(struct rtu_line *line, int fd, const struct line_timing *timing);

@@ -35,14 +35,23 @@ static void print_latencies(const struct config *config, uint16_t index, struct 
             printf("    seen    %s/%-*s", device->name, 37 - (int)strlen(device->name), device->points[fires[i].request->points[p]].name);
             print_cases(fires[i].seen_us);
         }
+    bool said = false;
     for (uint16_t i = 0; i < config->actions_count; i++) {
         const struct config_action *action = &config->actions[i];
         int64_t written_us[ESTIMATE_CASES];
+        struct estimate_prompt prompt;
         if (config->devices[config->alarms[action->alarm].device].bus != index || estimate_action(config, i, scratch, written_us) != ERR_OK)
             continue;
         printf("    written %-38s", action->name);
         print_cases(written_us);
+        if (estimate_prompt(config, i, scratch, &prompt) != ERR_OK)
+            continue;
+        printf("    begins  %-38s", action->name);
+        print_cases(prompt.begins_us);
+        said = true;
     }
+    if (said)
+        printf("    (begins: from the end of the reply that causes it to the first byte of its write; devices that are known dead add nothing to it)\n");
 }
 
 static void print_bus(const struct config *config, uint16_t index, struct arena *scratch) {

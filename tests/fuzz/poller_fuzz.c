@@ -4,7 +4,8 @@
  * After each step poller_check, and:
  *  1. one request at a time, for a unit id of this bus, that fits a frame; while it is under way nothing is waited for, otherwise the
  *     next wake lies ahead: no busy loop;
- *  2. every read ends in one POLLED, every write in one WRITTEN; an answer that ends in neither was a setup's good echo or its reading back;
+ *  2. every read ends in one POLLED, every write in one WRITTEN; an answer that ends in neither was a setup's good echo or its reading back,
+ *     a read cut for a write, or an exception to the reading back of one point;
  *  3. readings are good only when the answer is one by a second opinion (fuzz_answers), and then keep what decoding promises;
  *  4. a write is ok only when its echo is equal;
  *  5. on a line, a read that timed out keeps every other read of its shape (function, length) from its unit until its window ends,
@@ -39,6 +40,7 @@ struct scene {
     struct bus_request request;
     struct bus_answer answer;
     uint64_t writes, written;
+    bool wrote; /* a write was done some time */
     bool guest_here;
     struct guest_request guest;
     int64_t guest_since_us;
@@ -116,6 +118,11 @@ static bool verified(const struct scene *scene) {
     return false;
 }
 
+/* The read of one point alone, after it was written: the planned read takes its place. */
+static bool refused(const struct scene *scene) {
+    return scene->wrote && scene->answer.status == BUS_ANSWERED && scene->answer.pdu.size == 2 && scene->answer.pdu.bytes[0] & 0x80;
+}
+
 /* The request under way ended; does an answer to it still come some day? */
 static void remember_late(struct scene *scene) {
     const struct bus_request *request = &scene->request;
@@ -188,12 +195,13 @@ static void step(struct scene *scene, struct poller_event *event) {
         scene->under_way = false;
         remember_late(scene);
         if (!effects.has_polled && !effects.has_written && !effects.has_guest)
-            PROPERTY(echoed(scene) || verified(scene)); /* the read behind it may wait its turn */
+            PROPERTY(echoed(scene) || verified(scene) || scene->answer.cut || refused(scene)); /* the read behind it may wait its turn */
     }
     if (effects.has_polled)
         check_polled(scene, &effects.polled);
     if (effects.has_written) {
         scene->written++;
+        scene->wrote |= effects.written.ok;
         PROPERTY(!effects.written.ok || (event->kind == POLLER_ANSWERED && echoed(scene)));
     }
     if (effects.has_guest) {
@@ -207,6 +215,7 @@ static void step(struct scene *scene, struct poller_event *event) {
     if (effects.has_request)
         check_request(scene, &effects);
     int64_t wake_us = poller_next_wake(scene->poller);
+    PROPERTY(scene->under_way || poller_cut_us(scene->poller) == NOW_NEVER);
     PROPERTY(scene->under_way ? wake_us == NOW_NEVER : wake_us > scene->now.mono_us);
 }
 
@@ -215,6 +224,7 @@ static void make_answer(struct scene *scene, struct fuzz_input *input, uint8_t h
     size_t size = 0, most = PDU_SIZE;
     *answer = (struct bus_answer){.status = (enum bus_status)(how & 3), .now = scene->now, .turnaround_us = fuzz_u16(input)};
     answer->os_error = answer->status == BUS_DISCONNECTED ? fuzz_u8(input) : 0;
+    answer->cut = answer->status == BUS_TIMEOUT && how & 0x10 && poller_cut_us(scene->poller) <= scene->now.mono_us;
     if (how & 4 && answer->status == BUS_ANSWERED) { /* nearly or quite right */
         answer->pdu.size = (uint8_t)frame_reply_size(&scene->request.pdu);
         memcpy(answer->pdu.bytes, scene->request.pdu.bytes, 5);

@@ -79,7 +79,7 @@ void bus_fixture_init(struct bus_fixture *fixture) {
                                         .write_on = 0xFF00};
     fixture->device = (struct device_spec){.name = "d0",
                                            .unit_id = 5,
-                                           .timeout_ms = FIXTURE_TIMEOUT_MS,
+                                           .timeout_ms = fixture->timeout_ms ? fixture->timeout_ms : FIXTURE_TIMEOUT_MS,
                                            .registers_max = REGISTERS_READ_MAX,
                                            .points_count = 2,
                                            .points = fixture->points};

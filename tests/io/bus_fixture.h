@@ -14,8 +14,9 @@
 #define FIXTURE_TIMEOUT_MS 60
 
 struct bus_fixture {
-    struct bus_spec spec;                                     /* set by the caller, as the next four */
+    struct bus_spec spec;                                     /* set by the caller, as the next five */
     uint32_t every_ms;                                        /* 0: FIXTURE_PERIOD_MS */
+    uint32_t timeout_ms;                                      /* 0: FIXTURE_TIMEOUT_MS */
     bool feeds_action;                                        /* each good reply holds the line until released */
     void (*hook)(void *context, const struct polled *polled); /* called by the sink; may be NULL */
     void *hook_context;

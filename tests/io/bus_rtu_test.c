@@ -123,6 +123,41 @@ static void a_held_line_takes_writes_and_is_released(void **state) {
     fake_slave_stop(&slave);
 }
 
+/* A read is under way to which nothing comes: the write wakes the line's thread and goes out at once, the read is
+ * made again, and the line goes on. */
+static void a_write_does_not_wait_for_silence(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct bus_fixture fixture;
+    struct bus_rtu *bus;
+    fake_slave_pty(&slave, fake_good);
+    memset(&fixture, 0, sizeof(fixture));
+    fixture.timeout_ms = 600;
+    fixture.spec = (struct bus_spec){.name = "shed", .kind = BUS_SERIAL, .serial = slave.path, .baud = BAUD, .parity = PARITY_EVEN, .stop_bits = 1};
+    bus_fixture_init(&fixture);
+    assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_true(wait_for(&fixture, BUS_ANSWERED, 10));
+    for (uint32_t round = 0; round < 3; round++) {
+        struct write_command write = {.id = round, .device = 0, .point = 1, .value = 1};
+        atomic_store(&slave.script, fake_only_writes);
+        fake_pause_ms(100);
+        unsigned timeouts = bus_fixture_count(&fixture, BUS_TIMEOUT), good = bus_fixture_good(&fixture);
+        int64_t posted_us = now_mono_us();
+        assert_int_equal(bus_rtu_write(bus, &write), ERR_OK);
+        while (bus_fixture_written(&fixture, true) == round && now_mono_us() < posted_us + 400000)
+            fake_pause_ms(1);
+        assert_int_equal(bus_fixture_written(&fixture, true), round + 1);
+        assert_int_equal(bus_fixture_count(&fixture, BUS_TIMEOUT), timeouts); /* no miss: the read is made again */
+        atomic_store(&slave.script, fake_good);
+        assert_true(wait_for(&fixture, BUS_ANSWERED, good + 3));
+    }
+    bus_rtu_close(bus);
+    assert_true(poller_counters(fixture.poller)->cuts >= 3);
+    assert_int_equal(bus_fixture_wrong(&fixture), 0);
+    bus_fixture_done(&fixture);
+    fake_slave_stop(&slave);
+}
+
 /* Missing at start, plugged in, pulled out under load, plugged in again: each time polls go on, and nobody spins. */
 static void a_port_may_go_and_come_back(void **state) {
     (void)state;
@@ -234,7 +269,7 @@ int main(void) {
         cmocka_unit_test(polls_writes_and_closes),           cmocka_unit_test(a_held_line_takes_writes_and_is_released),
         cmocka_unit_test(a_port_may_go_and_come_back),       cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
         cmocka_unit_test(a_port_in_use_is_left_alone),       cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
-        cmocka_unit_test(what_is_no_serial_port_is_refused),
+        cmocka_unit_test(what_is_no_serial_port_is_refused), cmocka_unit_test(a_write_does_not_wait_for_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,11 @@ bool fake_good(struct fake_slave *slave, const uint8_t *request, size_t request_
     return true;
 }
 
+bool fake_only_writes(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
+    uint8_t function = slave->tcp && !slave->rtu_frames ? request[7] : request[1];
+    return function < 5 || fake_good(slave, request, request_size, good, good_size);
+}
+
 bool fake_silent(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
     (void)slave;
     (void)request;

@@ -36,6 +36,6 @@ void fake_slave_stop(struct fake_slave *slave);
 void fake_send(struct fake_slave *slave, const void *bytes, size_t size);
 void fake_pause_ms(unsigned ms);
 
-fake_script fake_good, fake_silent;
+fake_script fake_good, fake_silent, fake_only_writes;
 
 #endif

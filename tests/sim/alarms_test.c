@@ -260,10 +260,11 @@ static void s007_relay_away(void **state) {
                  "[    19.260] plant: relay-1/channel-1 is written off\n"
                  "[    19.269] action cut-branch held attempt=6\n"
                  "[    19.274] city <- event action cut-branch ok=true attempt=6\n"
-                 "[    20.497] city <- reading/relay-1 n=1\n"
-                 "[    30.497] city <- reading/relay-1 n=1\n"
-                 "[    40.497] city <- reading/relay-1 n=1\n"
-                 "[    50.497] city <- reading/relay-1 n=1\n");
+                 "[    19.297] city <- reading/relay-1 n=1\n" /* read back */
+                 "[    28.497] city <- reading/relay-1 n=1\n"
+                 "[    38.497] city <- reading/relay-1 n=1\n"
+                 "[    48.497] city <- reading/relay-1 n=1\n"
+                 "[    58.497] city <- reading/relay-1 n=1\n");
     world_expect_value(world, "relay-1/channel-1", "off");
     world_settle(world);
     world_close(world);

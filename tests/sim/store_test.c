@@ -63,7 +63,7 @@ static void s202_store_fails(void **state) {
                  "[    30.061] store: reading durable to 15\n"
                  "[    30.061] store works again\n"
                  "[    30.149] store: fire durable to 11\n"
-                 "[    35.653] store: reading durable to 17\n");
+                 "[    35.653] store: reading durable to 18\n");
     world_settle(world);
     world_close(world);
 }
@@ -99,8 +99,8 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    30.000] stopping\n"
                  "[    30.005] city <- event system stopped\n"
-                 "[    30.011] stopped\n"
-                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=16\n"
+                 "[    30.016] stopped\n"
+                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=17\n"
                  "[    40.000] alarm smoke-1/smoke restored unacknowledged\n"
                  "[    40.000] alarm meter-1/overcurrent restored unacknowledged\n"
                  "[    40.000] action cut-branch writes relay-1/channel-1 attempt=1\n"

@@ -170,22 +170,74 @@ static void action(struct site *site, int64_t zero_us, int64_t one_us, int64_t t
 static void actions(void **state) {
     (void)state;
     struct site *site = site_begin();
-    /* on the same line: seen, held for at most 10 ms, 16 characters + 5 + 3.646 = 25.313 */
-    action(site, 1030521 + 10000 + 25313, 1030521 + 35313 + 503646, 1030521 + 35313 + 3 * 503646);
-    site->alarms[0].on_delay_ms = 3000; /* then whatever is under way ends first: 511.979 without an answer */
-    action(site, 4030521 + 511979 + 25313, 4030521 + 537292 + 503646, 4030521 + 537292 + 3 * 503646);
+    /* on the same line: seen, held for at most 10 ms, silence 3.646 and 0.2 for the host, then 16 characters and 5: 10 + 25.513 */
+    action(site, 1030521 + 10000 + 25513, 1030521 + 35513 + 503646, 1030521 + 35513 + 3 * 503646);
+    site->alarms[0].on_delay_ms = 3000; /* then what was begun before it ends first: begins() is 124.567 for a read of 40 registers; + 21.667 */
+    action(site, 4030521 + 124567 + 21667, 4030521 + 146234 + 503646, 4030521 + 146234 + 3 * 503646);
     site->alarms[0].on_delay_ms = 0;
     site->alarms[0].of_n = 3; /* two more readings */
     site->alarms[0].of_m = 5;
-    action(site, 3030521 + 35313, 3030521 + 35313 + 503646, 3030521 + 35313 + 3 * 503646);
+    action(site, 3030521 + 35513, 3030521 + 35513 + 503646, 3030521 + 35513 + 3 * 503646);
     site->alarms[0].of_n = site->alarms[0].of_m = 1;
     site->alarms[0].condition = CONDITION_COMMUNICATION;
     site->alarms[0].point = CONFIG_NONE; /* two more periods, and the third is waited for: 511.979 */
-    action(site, 3030521 + 511979 + 511979 + 25313, 3030521 + 1023958 + 25313 + 503646, 3030521 + 1023958 + 25313 + 3 * 503646);
+    action(site, 3030521 + 511979 + 146234, 3030521 + 511979 + 146234 + 503646, 3030521 + 511979 + 146234 + 3 * 503646);
     site->alarms[0].condition = CONDITION_ABOVE;
     site->alarms[0].point = 0;
-    site->devices[11].bus = 1; /* a network: what is under way there may wait for its timeout, no line time */
-    action(site, 1030521 + 500000, 1030521 + 500000 + 503646, 1030521 + 500000 + 3 * 503646);
+    site->devices[11].bus = 1; /* a network: what is under way there is cut, no line time */
+    action(site, 1030521 + 100000, 1030521 + 100000 + 503646, 1030521 + 100000 + 3 * 503646);
+    site_end(site);
+}
+
+static void begins(struct site *site, uint16_t index, int64_t none_us, int64_t some_us, int64_t alone_us) {
+    struct estimate_prompt prompt;
+    assert_int_equal(estimate_prompt(&site->config, index, &site->scratch, &prompt), ERR_OK);
+    assert_us(prompt.begins_us[0], none_us);
+    assert_us(prompt.begins_us[2], some_us);
+    assert_us(prompt.alone_us, alone_us);
+}
+
+/* The write's frame has 8 characters: 8.333 ms at 9600. What has just been begun takes
+ *     W(n) = silence 3.646 + (13 + 2n) * 1.041666 + turnaround 5 + 5 for one that is late + 0.2,   W(40) = 110.721   W(4) = 35.721 */
+static void how_promptly(void **state) {
+    (void)state;
+    struct site *site = site_begin();
+    struct estimate_prompt prompt;
+    struct estimate_prompt_advice advice;
+    begins(site, 0, 13846, 13846, 13846 + 8333); /* the line is held */
+    site->alarms[0].on_delay_ms = 1000;
+    begins(site, 0, 10000 + 110721 + 3846, 124567, 124567 + 8333);
+    assert_int_equal(estimate_prompt(&site->config, 0, &site->scratch, &prompt), ERR_OK);
+    assert_int_equal(prompt.device, 8);
+    assert_int_equal(prompt.reply_bytes, 80);
+    /* 100 - 10 - 8.333 - 10.4 - 2 * 3.646 = 63.975 are 61.4 characters: 48 of data, 24 registers. At 19200 the same 40 registers need
+     * 10 + 101 * 0.520833 + 10.4 + 2 * 1.823 = 76.65 */
+    estimate_prompt_advise(&site->config, 0, &site->scratch, &advice);
+    assert_int_equal(advice.registers, 24);
+    assert_int_equal(advice.baud, 19200);
+    for (unsigned d = 8; d < DEVICES; d++)
+        site->points[d][0].registers = 4;
+    begins(site, 0, 10000 + 35721 + 3846, 100000 - 8333, 49567 + 8333); /* who is newly silent is waited for as long as may be */
+    site->buses[0].baud = 1200; /* a frame of 66.667, silences of 29.167: no read at all may stand before it */
+    estimate_prompt_advise(&site->config, 0, &site->scratch, &advice);
+    assert_int_equal(advice.registers, 0);
+    assert_int_equal(advice.baud, 4800); /* 10 + 29 * 2.083333 + 10.4 + 2 * 7.292 = 95.4 */
+    site_end(site);
+}
+
+/* The same alarm writes to three relays of one line: each waits for those before it. */
+static void one_behind_the_other(void **state) {
+    (void)state;
+    struct site *site = site_begin();
+    struct config_action cuts[3] = {{.device = 11, .point = 1}, {.device = 10, .point = 1}, {.device = 9, .point = 1}};
+    struct estimate_prompt prompt;
+    site->config.actions = cuts;
+    site->config.actions_count = 3;
+    /* each 16 characters, 5, 3.646 and 0.2: 25.513; a silent one has 50 besides */
+    begins(site, 1, 13846 + 25513, 13846 + 25513 + 50000, 13846 + 8333);
+    begins(site, 2, 13846 + 2 * 25513, 13846 + 2 * (25513 + 50000), 13846 + 8333);
+    assert_int_equal(estimate_prompt(&site->config, 2, &site->scratch, &prompt), ERR_OK);
+    assert_int_equal(prompt.before, 2);
     site_end(site);
 }
 
@@ -193,6 +245,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_and_round), cmocka_unit_test(fire_points), cmocka_unit_test(what_does_not_fit_blocks),
         cmocka_unit_test(what_would_do),  cmocka_unit_test(actions),
+        cmocka_unit_test(how_promptly),   cmocka_unit_test(one_behind_the_other),
     };
     return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);
 }

@@ -277,8 +277,40 @@ static void random_plans_lose_nothing(void **state) {
     }
 }
 
+/* 9600 8N1: 10 ms for the road, 13 + 8 characters without data, twice 3.646 of silence, 10.4 for device and host leave 48 characters. */
+static void prompt_lines_have_short_answers(void **state) {
+    (void)state;
+    const struct line_timing line = {9600, 10}, fast = {115200, 10}, slow = {1200, 10};
+    struct point points[60];
+    struct device_spec device = {.name = "d", .registers_max = 125, .gaps_allowed = true, .points_count = 60, .points = points};
+    assert_int_equal(plan_prompt_bytes(&line, 8), 48);
+    assert_true(plan_prompt_us(&line, 48, 8) <= ACTION_WRITE_MAX_US && plan_prompt_us(&line, 49, 8) > ACTION_WRITE_MAX_US);
+    assert_int_equal(plan_prompt_bytes(&line, 17), 39); /* four registers are written */
+    assert_int_equal(plan_prompt_bytes(&fast, 8), 250); /* as much as the protocol allows */
+    assert_int_equal(plan_prompt_bytes(&slow, 8), 0);
+    for (uint16_t i = 0; i < 60; i++)
+        points[i] = (struct point){.name = "p", .read = READ_HOLDING, .address = i, .type = TYPE_U16, .registers = 1, .scale = 1, .every_ms = 1000, .verify = true};
+    points[59].registers = 4; /* as wide as it is, alone */
+    points[59].address = 100;
+    device.reply_bytes_max = 48;
+    struct plan plan;
+    assert_int_equal(plan_build(&device, &line, &arena, &plan), ERR_OK);
+    assert_int_equal(plan.count, 4); /* 24 + 24 + 11, and the one at 100 */
+    assert_int_equal(plan.requests[0].count, 24);
+    device.reply_bytes_max = 6;
+    assert_int_equal(plan_build(&device, &line, &arena, &plan), ERR_OK);
+    assert_int_equal(plan.requests[plan.count - 1].count, 4);
+    for (uint16_t i = 0; i < 60; i++) {
+        points[i].read = READ_COIL;
+        points[i].registers = 1;
+    }
+    assert_int_equal(plan_build(&device, &line, &arena, &plan), ERR_OK);
+    assert_int_equal(plan.requests[0].count, 48); /* bits */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prompt_lines_have_short_answers),
         cmocka_unit_test(gap_at_its_edge),
         cmocka_unit_test(any_gap_pays_on_tcp_within_the_limits),
         cmocka_unit_test(the_devices_own_limits),

@@ -55,6 +55,10 @@ struct rig {
     bool disconnected;
     int64_t now_us;
     int64_t answer_at_us; /* NOW_NEVER when nothing is under way */
+    int64_t begins_us;    /* the first byte of that answer; NOW_NEVER: nothing comes */
+    struct rig_coming *heard; /* it */
+    bool ignores_cut;     /* a bus that gives nothing up for a write */
+    unsigned cuts;
     bool hold_releases;   /* answer a hold with RELEASE at once */
     struct bus_request request;
     struct bus_answer answer;

@@ -111,8 +111,28 @@ static void never_cut_off_for_ever(void **state) {
     }
 }
 
+static void usual(void **state) {
+    (void)state;
+    response_init(&response, 500000, true);
+    assert_int_equal(response_usual_us(&response), 0); /* not known */
+    response_answered(&response, 7000);
+    response_missed(&response);
+    assert_int_equal(response_usual_us(&response), 7000 + RESPONSE_USUAL_EXTRA_US);
+    response_answered(&response, 30000);
+    for (unsigned i = 0; i < RESPONSE_WINDOW; i++)
+        response_answered(&response, 9000);
+    assert_int_equal(response_usual_us(&response), 30000 + RESPONSE_USUAL_EXTRA_US); /* still in the window before */
+    for (unsigned i = 0; i < RESPONSE_WINDOW; i++)
+        response_answered(&response, 9000);
+    assert_int_equal(response_usual_us(&response), 9000 + RESPONSE_USUAL_EXTRA_US);
+    response_init(&response, 500000, false);
+    response_answered(&response, 7000);
+    assert_int_equal(response_usual_us(&response), 0); /* of a network nothing is learned */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(usual),
         cmocka_unit_test(the_ceiling_until_enough_is_seen),
         cmocka_unit_test(between_floor_and_ceiling),
         cmocka_unit_test(one_slow_answer_in_a_thousand_counts),
