@@ -15,8 +15,8 @@
  * directions. */
 #include "base/check.h"
 #include "config/loader.h"
-#include "sensors/plan.h"
 #include "config/scalar.h"
+#include "sensors/plan.h"
 
 #define EVERY_FIRE_MS 1000
 #define EVERY_ELECTRICAL_MS 5000
