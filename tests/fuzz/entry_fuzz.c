@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "gateway/core/entry.h"
+#include "gateway/core/command.h"
 
 static uint8_t room[65536];
 
@@ -49,8 +49,8 @@ static void check_readings(const struct entry *entry) {
 /* Reads a body, puts it, reads it again and puts it again: both puts must be alike. */
 #define CHECK_EVENT(entry, type, get, put)                                                                                                           \
     do {                                                                                                                                             \
-        static uint8_t first_bytes[4096], second_bytes[4096];                                                                                        \
-        struct type event, back;                                                                                                                     \
+        static uint8_t first_bytes[WALK_EVENT_SIZE], second_bytes[WALK_EVENT_SIZE];                                                                  \
+        static struct type event, back;                                                                                                              \
         struct entry first = *(entry);                                                                                                               \
         struct bytes_writer writer, second;                                                                                                          \
         if (!get(entry, &event))                                                                                                                     \
@@ -75,6 +75,14 @@ static void check_events(const struct entry *entry) {
     CHECK_EVENT(entry, action_event, entry_get_action, entry_put_action);
     CHECK_EVENT(entry, gap_event, entry_get_gap, entry_put_gap);
     CHECK_EVENT(entry, system_event, entry_get_system, entry_put_system);
+    CHECK_EVENT(entry, command, entry_get_command, entry_put_command);
+    CHECK_EVENT(entry, problem_event, entry_get_problem, entry_put_problem);
+    CHECK_EVENT(entry, walk_event, entry_get_walk, entry_put_walk);
+    CHECK_EVENT(entry, burst_event, entry_get_burst, entry_put_burst);
+    static struct walk_event walk;
+    PROPERTY(!entry_get_walk(entry, &walk) || walk.items_count <= WALK_PART_MAX);
+    static struct command command;
+    PROPERTY(!entry_get_command(entry, &command) || (command_rule(command.verb) && memchr(command.problem, 0, sizeof(command.problem))));
 }
 
 static void check_seal(const struct entry *entry, const uint8_t *bytes, size_t size) {

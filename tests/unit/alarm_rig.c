@@ -37,22 +37,76 @@ int rig_tick(struct alarm *alarm, int64_t ms) {
     return changed ? (int)cause : 0;
 }
 
-bool rig_acknowledge(struct alarm *alarm, int64_t ms) {
-    struct now now = rig_at(ms);
-    const char *why = NULL;
-    bool changed = alarm_acknowledge(alarm, &now, &why);
+static bool answered(const struct alarm *alarm, const struct alarm *before, bool changed, const char *why) {
     assert_true(changed == (why == NULL));
+    if (!changed) {
+        assert_true(why[0] != '\0');
+        assert_memory_equal(alarm, before, sizeof(*alarm));
+    }
     alarm_check(alarm);
     return changed;
 }
 
+bool rig_acknowledge(struct alarm *alarm, int64_t ms) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    const char *why = NULL;
+    bool changed = alarm_acknowledge(alarm, &now, &why);
+    return answered(alarm, &before, changed, why);
+}
+
 bool rig_reset(struct alarm *alarm, int64_t ms) {
     struct now now = rig_at(ms);
+    struct alarm before = *alarm;
     const char *why = NULL;
     bool changed = alarm_reset(alarm, &now, &why);
-    assert_true(changed == (why == NULL));
+    return answered(alarm, &before, changed, why);
+}
+
+bool rig_shelve(struct alarm *alarm, int64_t ms, int64_t for_ms) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    struct alarm_aside aside = {.by = "W", .reason = "welding", .until_ms = now.wall_ms + for_ms};
+    const char *why = NULL;
+    bool changed = alarm_shelve(alarm, &now, &aside, &why);
+    return answered(alarm, &before, changed, why);
+}
+
+bool rig_unshelve(struct alarm *alarm, int64_t ms) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    const char *why = NULL;
+    bool changed = alarm_unshelve(alarm, &now, &why);
+    return answered(alarm, &before, changed, why);
+}
+
+bool rig_take_out(struct alarm *alarm, int64_t ms, int64_t for_ms) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    struct alarm_aside aside = {.by = "W", .reason = "new head", .until_ms = now.wall_ms + for_ms};
+    const char *why = NULL;
+    bool changed = alarm_take_out(alarm, &now, &aside, &why);
+    return answered(alarm, &before, changed, why);
+}
+
+bool rig_put_back(struct alarm *alarm, int64_t ms) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    const char *why = NULL;
+    bool changed = alarm_put_back(alarm, &now, &why);
+    return answered(alarm, &before, changed, why);
+}
+
+int rig_suppress(struct alarm *alarm, int64_t ms, bool suppress) {
+    struct now now = rig_at(ms);
+    struct alarm before = *alarm;
+    enum alarm_cause cause = 0;
+    bool changed = alarm_suppress(alarm, &now, suppress, &cause);
     alarm_check(alarm);
-    return changed;
+    assert_true(changed == (cause != 0));
+    if (!changed)
+        assert_memory_equal(alarm, &before, sizeof(*alarm));
+    return (int)cause;
 }
 
 struct config_alarm rig_rule_above(void) {
