@@ -76,6 +76,8 @@ bool oracle_heard(struct world *world, const char *device, const char *alarm) {
         const struct config_alarm *rule = &world->config->alarms[a];
         if (strcmp(rule->name, alarm) != 0 || strcmp(world->config->devices[rule->device].spec.name, device) != 0)
             continue;
+        if (rule->condition == CONDITION_ACTION) /* what becomes of a write is the gateway's own doing, no sensor's */
+            return true;
         for (uint32_t i = 0; i < world->signals[a].samples_count; i++)
             if (!world->signals[a].samples[i].blind)
                 return true;
