@@ -196,6 +196,7 @@ static void check_alarm(const struct world *world, uint16_t a) {
 
 void oracle_check(struct world *world) {
     for (uint16_t a = 0; a < world->config->alarms_count; a++)
-        if (world->config->alarms[a].of_m == 1) /* N of M has tests of its own */
+        /* N of M has tests of its own; an action alarm follows what becomes of writes, which is no signal */
+        if (world->config->alarms[a].of_m == 1 && world->config->alarms[a].condition != CONDITION_ACTION)
             check_alarm(world, a);
 }
