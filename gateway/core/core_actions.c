@@ -29,10 +29,18 @@ static uint64_t tell(struct core *core, const struct now *now, uint16_t index, b
     return core_seal_event(core, now, core_alarm_lane(core, action->rule->alarm), ENTRY_ACTION, &body);
 }
 
-/* What is wanted now, as its record says it, and whether its alarm for failing holds. The record goes with an event of `alarm`. */
+/* Whether its alarm for failing holds; a first failure, and a write that was not read back yet, say neither. */
+static void judge_failing(struct core *core, const struct now *now, uint16_t index) {
+    const struct action *action = &core->actions[index];
+    bool failing = action_failing(action);
+    if (failing || !action_wanted(action) || action->state == ACTION_HELD)
+        core_judge_truth(core, now, core->action_alarms[index], failing);
+}
+
+/* What is wanted now, as its record says it. The record goes with an event of `alarm`. */
 static void after_change(struct core *core, const struct now *now, uint16_t index, uint16_t alarm, uint64_t event_seq) {
     core_record_action(core, index, alarm, event_seq);
-    core_judge_truth(core, now, core->action_alarms[index], action_failing(&core->actions[index]));
+    judge_failing(core, now, index);
 }
 
 void core_actions_init(struct core *core, struct arena *arena) {
@@ -162,7 +170,7 @@ void core_on_written(struct core *core, const struct written *written) {
             if (worth_telling(action->attempts))
                 tell(core, now, i, false, why);
         }
-        core_judge_truth(core, now, core->action_alarms[i], action_failing(action));
+        judge_failing(core, now, i);
         return;
     }
 }
