@@ -210,7 +210,7 @@ static void check_intent(const struct loader *loader) {
     const struct config *config = loader->config;
     uint16_t count;
     const struct node *node = loader_section(loader, "actions", ACTIONS_MAX, &count);
-    for (uint16_t i = 0; i < config->actions_count; i++)
+    for (uint16_t i = 0; i < config->actions_count; i++, node = node->next)
         for (uint16_t k = 0; k < i; k++) {
             const struct config_action *action = &config->actions[i], *other = &config->actions[k];
             if (action->alarm == other->alarm && action->device == other->device && action->point == other->point && action->value != other->value)
