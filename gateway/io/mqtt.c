@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every call of the library and every callback from it. The pump (mqtt_pump.c) is the only caller; the callbacks run on the
+/* Every call of the library and every callback from it. The pump (mqtt_pump.c) is the only caller, but for messages that take
+ * the short way (mqtt_gate.c); the callbacks run on the
  * library's threads, with its lock held, so they only copy, account and call the sink. Nothing here holds mqtt->lock while it
  * calls the library.
  *
