@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every call of the library and every callback from it. The pump (mqtt_pump.c) is the only caller, but for messages that take
- * the short way (mqtt_gate.c); the callbacks run on the
- * library's threads, with its lock held, so they only copy, account and call the sink. Nothing here holds mqtt->lock while it
- * calls the library.
+ * the short way (mqtt_gate.c). The callbacks run on the library's threads, with its lock held, so they only copy, account and
+ * call the sink. Nothing here holds mqtt->lock while it calls the library.
  *
  * Accounting. A connection attempt has an epoch. Each message sent is a flight, found by the context pointer, never by token
  * (the library reports token 0 for failed writes). A flight holds slot and epoch; a callback of another epoch is dropped.
@@ -185,7 +184,7 @@ static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message) {
 
 void mqtt_trace_host_check(enum mqtt_trace trace) {
     static const enum MQTTASYNC_TRACE_LEVELS levels[] = {
-        [TRACE_OFF] = MQTTASYNC_TRACE_FATAL,
+        [TRACE_OFF] = MQTTASYNC_TRACE_ERROR, /* above it the library would go on formatting each packet, for nobody */
         [TRACE_NAMES] = MQTTASYNC_TRACE_PROTOCOL,
         [TRACE_ADDRESSES] = MQTTASYNC_TRACE_MINIMUM,
     };

@@ -106,7 +106,8 @@ void mqtt_handle_drop(struct link *link);
 const char *mqtt_code_text(int code);
 const char *mqtt_reason_text(int reason);
 
-/* The trace of the host name check, for links that connect by name or also by address; the latter traces every call. */
+/* The trace of the host name check, for links that connect by name or also by address; the latter traces every call. Off from the
+ * start: left alone, the library writes a line for each packet into a buffer. */
 enum mqtt_trace { TRACE_OFF, TRACE_NAMES, TRACE_ADDRESSES };
 void mqtt_trace_host_check(enum mqtt_trace trace);
 

@@ -132,6 +132,7 @@ enum err mqtt_open(const struct config *config, const char *credentials_dir, con
     CHECK(pthread_mutex_init(&mqtt->lock, NULL) == 0);
     mqtt_condition_init(&mqtt->ended);
     mqtt->sink = *sink;
+    mqtt_trace_host_check(TRACE_OFF);
     mqtt->credentials_dir = copy_text(&mqtt->arena, credentials_dir);
     mqtt->will_payload = copy_text(&mqtt->arena, will_payload);
     mqtt->links_count = config->uplinks_count;
