@@ -16,7 +16,6 @@
 #include "gateway/io/store_history.h"
 #include "gateway/io/store_spool.h"
 #include "store_fixture.h"
-#include "tests/io/memory.h"
 
 #define SLOT_READINGS 300000 /* as much is set aside for a slot as ever */
 #define T0 1795392000000 /* start of a slot */
@@ -220,7 +219,6 @@ struct file {
     struct arena arena;
     struct database *database;
     struct history *history;
-    uint64_t slot_readings;
 };
 
 static void file_open(struct file *file) {
@@ -228,7 +226,7 @@ static void file_open(struct file *file) {
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    assert_int_equal(history_open(file->database, 16, file->slot_readings, 30, &file->arena, &file->history, &failure), ERR_OK);
+    assert_int_equal(history_open(file->database, 16, SLOT_READINGS, 30, &file->arena, &file->history, &failure), ERR_OK);
 }
 
 static void file_close(struct file *file) {
@@ -240,7 +238,6 @@ static void file_close(struct file *file) {
 static void file_init(struct file *file) {
     fixture_init(&file->fixture);
     fixture_path(&file->fixture, "history.db", file->path);
-    file->slot_readings = SLOT_READINGS;
     file_open(file);
 }
 
@@ -339,58 +336,6 @@ static void full_memory_is_written_early(void **state) {
     file_done(&file);
 }
 
-/* The same readings, one per series and millisecond, whatever the slot: 16 times `count`. */
-static void add_alike(struct file *file, int64_t at_ms, unsigned count) {
-    static uint8_t bytes[65536];
-    struct bytes_writer writer;
-    struct database_failure failure;
-    bytes_writer_init(&writer, bytes, sizeof(bytes));
-    for (unsigned i = 0; i < 16 * count; i++) {
-        struct packed_reading reading = {.series = i % 16, .at_ms = at_ms + i / 16, .value = {.kind = VALUE_INTEGER, .integer = i}};
-        entry_put_reading(&writer, at_ms, &reading);
-    }
-    assert_false(writer.full);
-    assert_int_equal(history_add(file->history, at_ms, bytes, writer.length, &failure), ERR_OK);
-}
-
-/* Whoever configures fewer points, or a smaller program, must not lose what was open before the restart. */
-static void less_memory_after_a_restart_loses_nothing(void **state) {
-    (void)state;
-    struct file file;
-    struct database_failure failure;
-    unsigned got = 0;
-    file_init(&file);
-    for (unsigned batch = 0; batch < 20; batch++)
-        add_alike(&file, T0 + batch * 1000, 100);
-    file_close(&file);
-    file.slot_readings = 1;
-    file_open(&file);
-    add_alike(&file, T0 + SLOT_MS, 1);
-    assert_int_equal(database_number(file.database, "SELECT sum(n) FROM chunk"), 20 * 1600);
-    for (uint32_t series = 0; series < 16; series++)
-        assert_int_equal(history_read(file.database, series, 0, T0 + 2 * SLOT_MS, count_one, &got, &failure), ERR_OK);
-    assert_int_equal(got, 20 * 1600 + 16);
-    file_done(&file);
-}
-
-/* Slot after slot, each with 48,000 readings: when one byte of a reading stayed, this would fail. */
-static void memory_stands_still(void **state) {
-    (void)state;
-    struct file file;
-    size_t before = 0;
-    file_init(&file);
-    for (unsigned slot = 0; slot < 6; slot++) {
-        for (unsigned batch = 0; batch < 60; batch++)
-            add_alike(&file, T0 + slot * SLOT_MS + batch * 5000, 50);
-        if (slot == 2) /* by now SQLite's page caches are full */
-            before = memory_in_use();
-    }
-    size_t after = memory_in_use();
-    print_message("in use: %zu kB, three slots later %zu kB\n", before / 1024, after / 1024);
-    assert_true(before > 0 && after <= before + 8192);
-    file_done(&file);
-}
-
 static void old_days_go_one_a_call(void **state) {
     (void)state;
     struct file file;
@@ -454,8 +399,6 @@ int main(void) {
         cmocka_unit_test(slots_restarts_and_late_readings),
         cmocka_unit_test(impossible_readings_are_refused),
         cmocka_unit_test(full_memory_is_written_early),
-        cmocka_unit_test(less_memory_after_a_restart_loses_nothing),
-        cmocka_unit_test(memory_stands_still),
         cmocka_unit_test(old_days_go_one_a_call),
         cmocka_unit_test(through_the_store),
     };
