@@ -296,11 +296,11 @@ static void sink_rows(void *context, const struct store_rows *rows) {
 }
 
 static void sink_link_up(void *context, const struct mqtt_link_up *up) {
-    inbox_post(((struct bridge *)context)->inbox, MESSAGE_LINK_UP, up, sizeof(*up), NULL, 0);
+    inbox_post_now(((struct bridge *)context)->inbox, MESSAGE_LINK_UP, up, sizeof(*up));
 }
 
 static void sink_link_down(void *context, const struct mqtt_link_down *down) {
-    inbox_post(((struct bridge *)context)->inbox, MESSAGE_LINK_DOWN, down, sizeof(*down), NULL, 0);
+    inbox_post_now(((struct bridge *)context)->inbox, MESSAGE_LINK_DOWN, down, sizeof(*down));
 }
 
 static void sink_acked(void *context, const struct mqtt_acked *acked) {
@@ -308,14 +308,14 @@ static void sink_acked(void *context, const struct mqtt_acked *acked) {
     if (acked->result == ACK_OK && atomic_load_explicit(&bridge->acks_wait, memory_order_relaxed))
         inbox_post_later(bridge->inbox, MESSAGE_ACKED, acked, sizeof(*acked));
     else
-        inbox_post(bridge->inbox, MESSAGE_ACKED, acked, sizeof(*acked), NULL, 0);
+        inbox_post_now(bridge->inbox, MESSAGE_ACKED, acked, sizeof(*acked));
 }
 
-static void sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {
+static bool sink_received(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size) {
     struct bridge *bridge = context;
     struct bridge_received head;
     size_t kept = bridge_command_head(bridge, uplink, retained, topic, size, &head);
-    inbox_post(bridge->inbox, MESSAGE_RECEIVED, &head, sizeof(head), payload, kept);
+    return inbox_try(bridge->inbox, MESSAGE_RECEIVED, &head, sizeof(head), payload, kept);
 }
 
 void bridge_drain(struct bridge *bridge) {

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each lane is a ring of bytes and a ring of slots that say where each entry lies. Entries are written one after the other;
- * when the next does not fit before the end, it goes to the beginning, over the oldest. */
+ * when the next does not fit before the end, it goes to the beginning, over the oldest.
+ * The lane of readings goes round all day: it is used once at the start, so that the program's resident memory stands still from
+ * then on. The lanes of events fill only when very much happens. */
 #include "gateway/core/journal.h"
+
+#include <string.h>
 
 #include "base/check.h"
 
@@ -15,6 +19,9 @@ void journal_init(struct journal *journal, struct arena *arena) {
     *journal = (struct journal){.next_seq = 1};
     for (unsigned i = 0; i < LANES_COUNT; i++)
         lane_init(&journal->lanes[i], i == LANE_READING ? JOURNAL_READING_SIZE : JOURNAL_EVENT_SIZE, arena);
+    struct journal_lane *readings = &journal->lanes[LANE_READING];
+    memset(readings->bytes, 0, readings->size);
+    memset(readings->slots, 0, readings->slots_size * sizeof(*readings->slots));
 }
 
 void journal_start(struct journal *journal, uint64_t start, uint64_t next_seq) {

@@ -33,8 +33,8 @@ enum err inbox_open(void (*ring)(void *context), void *context, struct inbox **r
     struct inbox *inbox = calloc(1, sizeof(*inbox));
     if (!inbox)
         return ERR_NOMEM;
-    inbox->filling = malloc(INBOX_SIZE);
-    inbox->reading = malloc(INBOX_SIZE);
+    inbox->filling = malloc(INBOX_SIZE + INBOX_RESERVED);
+    inbox->reading = malloc(INBOX_SIZE + INBOX_RESERVED);
     inbox->ring = ring;
     inbox->context = context;
     pthread_mutex_init(&inbox->mutex, NULL);
@@ -57,14 +57,18 @@ void inbox_close(struct inbox *inbox) {
     free(inbox);
 }
 
-static void post(struct inbox *inbox, bool later, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
+enum manner { WAITING, TRYING, NOW, LATER };
+
+static bool post(struct inbox *inbox, enum manner manner, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
     size_t size = head_size + tail_size;
     size_t whole = (sizeof(struct message_head) + size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     CHECK(whole <= INBOX_SIZE);
     pthread_mutex_lock(&inbox->mutex);
-    while (INBOX_SIZE - inbox->filled < whole && !inbox->shut)
+    while (manner == WAITING && INBOX_SIZE < inbox->filled + whole && !inbox->shut)
         pthread_cond_wait(&inbox->room, &inbox->mutex);
-    bool taken = !inbox->shut, ring = false;
+    bool fits = inbox->filled + whole <= INBOX_SIZE + (manner == TRYING ? 0 : INBOX_RESERVED);
+    CHECK(inbox->shut || fits || manner == TRYING);
+    bool taken = !inbox->shut && fits, ring = false;
     if (taken) {
         struct message_head message = {.kind = kind, .size = (uint32_t)size};
         uint8_t *at = inbox->filling + inbox->filled;
@@ -73,21 +77,30 @@ static void post(struct inbox *inbox, bool later, uint32_t kind, const void *hea
         if (tail_size)
             memcpy(at + sizeof(message) + head_size, tail, tail_size);
         inbox->filled += whole;
-        inbox->later += later;
-        ring = !inbox->rung && (!later || inbox->later >= INBOX_LATER_MAX);
+        inbox->later += manner == LATER;
+        ring = !inbox->rung && (manner != LATER || inbox->later >= INBOX_LATER_MAX);
         inbox->rung = inbox->rung || ring;
     }
     pthread_mutex_unlock(&inbox->mutex);
     if (ring)
         inbox->ring(inbox->context);
+    return taken;
 }
 
 void inbox_post(struct inbox *inbox, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
-    post(inbox, false, kind, head, head_size, tail, tail_size);
+    (void)post(inbox, WAITING, kind, head, head_size, tail, tail_size); /* not taken: the loop has ended */
+}
+
+bool inbox_try(struct inbox *inbox, uint32_t kind, const void *head, size_t head_size, const void *tail, size_t tail_size) {
+    return post(inbox, TRYING, kind, head, head_size, tail, tail_size);
+}
+
+void inbox_post_now(struct inbox *inbox, uint32_t kind, const void *message, size_t size) {
+    (void)post(inbox, NOW, kind, message, size, NULL, 0);
 }
 
 void inbox_post_later(struct inbox *inbox, uint32_t kind, const void *message, size_t size) {
-    post(inbox, true, kind, message, size, NULL, 0);
+    (void)post(inbox, LATER, kind, message, size, NULL, 0);
 }
 
 void inbox_shut(struct inbox *inbox) {

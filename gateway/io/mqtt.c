@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every call of the library and every callback from it. The pump (mqtt_pump.c) is the only caller; the callbacks run on the
- * library's threads, with its lock held, so they only copy, account and call the sink. Nothing here holds mqtt->lock while it
- * calls the library.
+/* Every call of the library and every callback from it. The pump (mqtt_pump.c) is the only caller, but for messages that take
+ * the short way (mqtt_gate.c). The callbacks run on the library's threads, with its lock held, so they only copy, account and
+ * call the sink. Nothing here holds mqtt->lock while it calls the library.
  *
  * Accounting. A connection attempt has an epoch. Each message sent is a flight, found by the context pointer, never by token
  * (the library reports token 0 for failed writes). A flight holds slot and epoch; a callback of another epoch is dropped.
@@ -158,10 +158,10 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
     bool whole = topic_length == 0 || strlen(topic) == (size_t)topic_length; /* else a zero byte stands in the topic */
     pthread_mutex_lock(&mqtt->lock);
     bool wanted = link->live && !mqtt->muted && whole;
-    if (wanted && !mqtt_bucket_take(&link->bucket, now_mono_us()))
+    bool taken = wanted && mqtt_bucket_take(&link->bucket, now_mono_us()) &&
+                 mqtt->sink.received(mqtt->sink.context, link->index, message->retained != 0, topic, message->payload, (size_t)message->payloadlen);
+    if (wanted && !taken)
         atomic_fetch_add(&link->dropped, 1);
-    else if (wanted)
-        mqtt->sink.received(mqtt->sink.context, link->index, message->retained != 0, topic, message->payload, (size_t)message->payloadlen);
     pthread_mutex_unlock(&mqtt->lock);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
@@ -189,7 +189,7 @@ static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *message) {
 
 void mqtt_trace_host_check(enum mqtt_trace trace) {
     static const enum MQTTASYNC_TRACE_LEVELS levels[] = {
-        [TRACE_OFF] = MQTTASYNC_TRACE_FATAL,
+        [TRACE_OFF] = MQTTASYNC_TRACE_ERROR, /* above it the library would go on formatting each packet, for nobody */
         [TRACE_NAMES] = MQTTASYNC_TRACE_PROTOCOL,
         [TRACE_ADDRESSES] = MQTTASYNC_TRACE_MINIMUM,
     };

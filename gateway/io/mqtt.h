@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paho as a pipe: one client per uplink, one pump thread for all of them, the only caller of the library, because every
- * Paho call may wait for a mutex that is held during DNS and connect. The loop thread only queues commands.
+/* Paho as a pipe: one client per uplink, one pump thread for all of them, the caller of the library, because every Paho call may
+ * wait for a mutex that is held during DNS and connect. The loop thread queues commands; while no link connects or ends it hands
+ * messages to the library itself (mqtt_gate.c).
  * mqtt.c is the only file that includes MQTTAsync.h. No persistence, no automatic reconnect, no buffering in the library:
  * sessions, windows, back-off and repetition belong to the engine.
  *
@@ -34,14 +35,15 @@ struct mqtt_acked {
     int64_t at_us; /* monotonic time of the answer, because the sink may hand it on later */
 };
 
-/* Called on Paho's threads or the pump's; must hand over and return at once, and must not call back into mqtt_*. `received` is a
- * command, of any size and content; at most COMMANDS_PER_S of each uplink get so far. */
+/* Called on Paho's threads or the pump's, with locks held that the loop takes to send: must hand over and return at once, without
+ * ever waiting for the loop (not even for room), and must not call back into mqtt_*. `received` is a command, of any size and content;
+ * at most COMMANDS_PER_S of each uplink get so far; false: there was no room for it, and it counts as dropped. */
 struct mqtt_sink {
     void *context;
     void (*link_up)(void *context, const struct mqtt_link_up *up);
     void (*link_down)(void *context, const struct mqtt_link_down *down);
     void (*acked)(void *context, const struct mqtt_acked *acked);
-    void (*received)(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size);
+    bool (*received)(void *context, uint16_t uplink, bool retained, const char *topic, const uint8_t *payload, size_t size);
 };
 
 /* Starts the pump. `credentials_dir` is where systemd put the credentials (NULL: passwords from files named by a credential
@@ -51,7 +53,7 @@ NODISCARD enum err mqtt_open(const struct config *config, const char *credential
 /* Disconnects what is connected, waits at most 3 s, frees. NULL is allowed. */
 void mqtt_close(struct mqtt *mqtt);
 
-/* Loop thread only; queue a command and return. mqtt_send copies topic and payload. */
+/* Loop thread only; none of them waits for the network. mqtt_send copies topic and payload. */
 void mqtt_connect(struct mqtt *mqtt, uint16_t uplink);
 void mqtt_disconnect(struct mqtt *mqtt, uint16_t uplink);
 void mqtt_send(struct mqtt *mqtt, uint16_t uplink, uint16_t slot, const char *topic, const char *payload, uint32_t size, uint8_t qos, bool retain);

@@ -36,6 +36,7 @@
 static void link_enter(struct link *link, enum link_state state, int64_t limit_us) {
     link->state = state;
     link->deadline_us = limit_us == NOW_NEVER ? NOW_NEVER : now_mono_us() + limit_us;
+    mqtt_gate_look(link->mqtt);
     if (!link->config.tls)
         return;
     enum mqtt_trace trace = TRACE_OFF;
@@ -65,6 +66,9 @@ static void tell_acked(struct link *link, uint16_t slot, enum ack_result result,
 }
 
 static void link_end(struct link *link, enum link_reason reason, int code, const char *text, bool drop) {
+    link->ready = false;
+    link->ending = true;
+    mqtt_gate_look(link->mqtt); /* from here on the table of flights is the pump's */
     pthread_mutex_lock(&link->mqtt->lock);
     tell_down(link, reason, code, text);
     link->live = link->draining = false;
@@ -82,6 +86,8 @@ static void link_end(struct link *link, enum link_reason reason, int code, const
     link_enter(link, STATE_IDLE, NOW_NEVER);
     if (drop)
         mqtt_handle_drop(link);
+    link->ending = false;
+    mqtt_gate_look(link->mqtt);
 }
 
 /* ---- connecting ---- */
@@ -197,6 +203,8 @@ static void link_up(struct link *link, const struct mqtt_command *notice) {
     pthread_mutex_unlock(&mqtt->lock);
     if (link->commands)
         (void)mqtt_handle_subscribe(link); /* a refusal is not fatal; a lost connection is told by its own notice */
+    link->ready = true;
+    mqtt_gate_look(mqtt);
 }
 
 static void link_failed(struct link *link, const struct mqtt_command *notice) {
@@ -236,19 +244,13 @@ static void link_failed(struct link *link, const struct mqtt_command *notice) {
 
 static void link_send(struct link *link, const struct mqtt_command *send) {
     struct mqtt *mqtt = link->mqtt;
-    struct flight *flight = &link->flights[link->bank][send->slot];
-    pthread_mutex_lock(&mqtt->lock);
     if (link->state != STATE_UP) {
+        pthread_mutex_lock(&mqtt->lock);
         tell_acked(link, send->slot, ACK_LOST, 0);
         pthread_mutex_unlock(&mqtt->lock);
         return;
     }
-    CHECK(flight->state == FLIGHT_FREE); /* a slot is used again only after its answer */
-    *flight = (struct flight){.link = link, .epoch = link->epoch, .slot = send->slot, .state = FLIGHT_WAITING};
-    if (link->in_flight++ == 0)
-        link->progress_us = now_mono_us();
-    pthread_mutex_unlock(&mqtt->lock);
-
+    struct flight *flight = mqtt_flight_begin(link, send->slot);
     int code = mqtt_handle_send(link, flight, send);
     if (code == MQTT_HANDLE_OK)
         return;
@@ -287,6 +289,8 @@ static void link_disconnect(struct link *link) {
         pthread_mutex_unlock(&link->mqtt->lock);
         break;
     case STATE_UP: {
+        link->ready = false;
+        mqtt_gate_look(link->mqtt);
         pthread_mutex_lock(&link->mqtt->lock);
         link->draining = true;
         bool drained = link->in_flight == 0;
@@ -338,6 +342,7 @@ void mqtt_link_command(struct mqtt *mqtt, const struct mqtt_command *command) {
         break;
     case MQTT_SEND:
         link_send(link, command);
+        atomic_fetch_sub(&link->sends_queued, 1);
         break;
     case MQTT_CLOSE:
         mqtt->closing = true;
@@ -375,7 +380,9 @@ int64_t mqtt_link_deadline_us(struct link *link) {
     if (link->state != STATE_UP)
         return link->deadline_us;
     pthread_mutex_lock(&link->mqtt->lock);
-    int64_t deadline_us = link->in_flight ? link->progress_us + STALL_KEEPALIVES * (int64_t)link->config.keepalive_s * 1000000 : NOW_NEVER;
+    /* Without flights too: those of the loop do not wake the pump, and none of them is older than its last look. */
+    int64_t from_us = link->in_flight ? link->progress_us : now_mono_us();
+    int64_t deadline_us = from_us + STALL_KEEPALIVES * (int64_t)link->config.keepalive_s * 1000000;
     pthread_mutex_unlock(&link->mqtt->lock);
     return deadline_us;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the three parts of the MQTT transport share: the pump's thread and its callers' side (mqtt_pump.c), the states of a link
- * and what the sink is told (mqtt_link.c), and every call of the library and every callback from it (mqtt.c). The pump thread
- * is the only caller of the functions below. */
+/* What the four parts of the MQTT transport share: the pump's thread and its callers' side (mqtt_pump.c), the states of a link
+ * and what the sink is told (mqtt_link.c), the short way of a message (mqtt_gate.c), and every call of the library and every
+ * callback from it (mqtt.c). The pump thread is the only caller of the functions below, but for mqtt_gate_send and what that calls. */
 #ifndef YANHUO_MQTT_LINK_H
 #define YANHUO_MQTT_LINK_H
 
@@ -38,12 +38,16 @@ struct link {
     uint8_t version;        /* 5 or 4: to be tried */
     bool fell_back;         /* within this mqtt_connect */
     bool version_sure;      /* the broker itself said that it does not speak 5 */
+    bool ready, ending;     /* messages may go the short way; link_end is under way */
     enum link_state state;
     int64_t deadline_us;
     struct mqtt_probe *probe; /* under way, perhaps since an earlier attempt */
     uint32_t probe_epoch;
     struct mqtt_failure failure;
     char failure_text[64], failure_tls[64];
+
+    bool direct;              /* under mqtt->gate: as `ready`, and the gate is open */
+    atomic_uint sends_queued; /* given to the pump and not yet handled */
 
     /* Under mqtt->lock. */
     bool live; /* between link_up and link_down */
@@ -64,6 +68,8 @@ struct mqtt {
     struct mqtt_sink sink;
     pthread_t pump;
     bool closing; /* the pump's own */
+    int64_t direct_from_us; /* the loop's own */
+    pthread_mutex_t gate;
     _Atomic int64_t turn_us;
     pthread_mutex_t lock;
     pthread_cond_t ended;
@@ -76,6 +82,16 @@ struct mqtt {
 void mqtt_link_command(struct mqtt *mqtt, const struct mqtt_command *command);
 int64_t mqtt_link_deadline_us(struct link *link); /* NOW_NEVER for none */
 void mqtt_link_overdue(struct link *link);        /* the deadline has passed */
+
+/* mqtt_gate.c */
+void mqtt_gate_init(struct mqtt *mqtt);
+void mqtt_gate_done(struct mqtt *mqtt);
+/* After a change of state, `ready` or `ending`, and before what it shuts the gate for. */
+void mqtt_gate_look(struct mqtt *mqtt);
+/* Loop thread. False: not sent, nothing happened. */
+bool mqtt_gate_send(struct link *link, const struct mqtt_command *send);
+/* Whoever then calls mqtt_handle_send. */
+struct flight *mqtt_flight_begin(struct link *link, uint16_t slot);
 
 /* mqtt.c */
 #define MQTT_HANDLE_OK 0
@@ -94,7 +110,8 @@ void mqtt_handle_drop(struct link *link);
 const char *mqtt_code_text(int code);
 const char *mqtt_reason_text(int reason);
 
-/* The trace of the host name check, for links that connect by name or also by address; the latter traces every call. */
+/* The trace of the host name check, for links that connect by name or also by address; the latter traces every call. Off from the
+ * start: left alone, the library writes a line for each packet into a buffer. */
 enum mqtt_trace { TRACE_OFF, TRACE_NAMES, TRACE_ADDRESSES };
 void mqtt_trace_host_check(enum mqtt_trace trace);
 

@@ -19,6 +19,7 @@ static void mqtt_free(struct mqtt *mqtt) {
     for (uint16_t i = 0; i < mqtt->links_count; i++)
         mqtt_probe_release(mqtt->links[i].probe);
     mqtt_queue_done(&mqtt->queue);
+    mqtt_gate_done(mqtt);
     pthread_cond_destroy(&mqtt->ended);
     pthread_mutex_destroy(&mqtt->lock);
     arena_done(&mqtt->arena);
@@ -129,9 +130,11 @@ enum err mqtt_open(const struct config *config, const char *credentials_dir, con
         return ERR_NOMEM;
     arena_init(&mqtt->arena);
     mqtt_queue_init(&mqtt->queue);
+    mqtt_gate_init(mqtt);
     CHECK(pthread_mutex_init(&mqtt->lock, NULL) == 0);
     mqtt_condition_init(&mqtt->ended);
     mqtt->sink = *sink;
+    mqtt_trace_host_check(TRACE_OFF);
     mqtt->credentials_dir = copy_text(&mqtt->arena, credentials_dir);
     mqtt->will_payload = copy_text(&mqtt->arena, will_payload);
     mqtt->links_count = config->uplinks_count;
@@ -179,10 +182,14 @@ void mqtt_disconnect(struct mqtt *mqtt, uint16_t uplink) {
 
 void mqtt_send(struct mqtt *mqtt, uint16_t uplink, uint16_t slot, const char *topic, const char *payload, uint32_t size, uint8_t qos, bool retain) {
     CHECK(uplink < mqtt->links_count && slot < WINDOW_MAX && qos <= 1);
-    struct mqtt_command *command = mqtt_command_new_send(uplink, topic, payload, size);
-    command->slot = slot;
-    command->qos = qos;
-    command->retain = retain;
+    struct link *link = &mqtt->links[uplink];
+    struct mqtt_command send = {.kind = MQTT_SEND, .uplink = uplink, .slot = slot, .qos = qos, .retain = retain, .size = size};
+    send.topic = topic;
+    send.payload = payload;
+    if (mqtt_gate_send(link, &send))
+        return;
+    struct mqtt_command *command = mqtt_command_new_send(&send);
+    atomic_fetch_add(&link->sends_queued, 1);
     mqtt_queue_put(&mqtt->queue, command);
 }
 

@@ -47,14 +47,14 @@ struct mqtt_command *mqtt_command_new(enum mqtt_command_kind kind, uint16_t upli
     return command;
 }
 
-struct mqtt_command *mqtt_command_new_send(uint16_t uplink, const char *topic, const char *payload, uint32_t size) {
-    size_t topic_size = strlen(topic) + 1;
-    struct mqtt_command *command = malloc(sizeof *command + topic_size + size);
+struct mqtt_command *mqtt_command_new_send(const struct mqtt_command *send) {
+    size_t topic_size = strlen(send->topic) + 1;
+    struct mqtt_command *command = malloc(sizeof *command + topic_size + send->size);
     CHECK(command);
-    *command = (struct mqtt_command){.kind = MQTT_SEND, .uplink = uplink, .size = size};
-    memcpy(command->bytes, topic, topic_size);
-    if (size)
-        memcpy(command->bytes + topic_size, payload, size);
+    *command = *send;
+    memcpy(command->bytes, send->topic, topic_size);
+    if (send->size)
+        memcpy(command->bytes + topic_size, send->payload, send->size);
     command->topic = command->bytes;
     command->payload = command->bytes + topic_size;
     return command;

@@ -51,7 +51,8 @@ void mqtt_queue_done(struct mqtt_queue *queue);
 
 /* A zeroed command; the caller fills it in and puts it, after which it belongs to the queue. */
 struct mqtt_command *mqtt_command_new(enum mqtt_command_kind kind, uint16_t uplink);
-struct mqtt_command *mqtt_command_new_send(uint16_t uplink, const char *topic, const char *payload, uint32_t size);
+/* A copy of a SEND with its topic and payload. */
+struct mqtt_command *mqtt_command_new_send(const struct mqtt_command *send);
 void mqtt_queue_put(struct mqtt_queue *queue, struct mqtt_command *command);
 
 /* Everything put so far, oldest first, waiting for it until deadline_us (NOW_NEVER: for ever); NULL when that passed. The

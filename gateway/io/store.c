@@ -217,6 +217,17 @@ static void databases_close(struct store *store) {
 static const char *const spool_tables[] = {"run_fire", "run_event", "cursor", "record", "uplink", "gap", "meta", "series", NULL};
 static const char *const history_tables[] = {"series", "tail", NULL};
 
+/* As configured: derived values and alarms come with the readings that they are made of, and what is more is written early. */
+static uint64_t slot_readings(const struct config *config) {
+    uint64_t sum = 0;
+    for (unsigned d = 0; d < config->devices_count; d++)
+        for (unsigned p = 0; p < config->devices[d].spec.points_count; p++) {
+            uint32_t every_ms = config->devices[d].spec.points[p].every_ms;
+            sum += every_ms ? SLOT_MS / every_ms + 1 : 1;
+        }
+    return sum;
+}
+
 /* One attempt at everything; on failure *ret_path is the file to blame. */
 static enum err databases_open(struct store *store, const struct config *config, struct arena *arena, struct store_image *ret_image,
                                const char **ret_path, struct database_failure *ret_failure) {
@@ -242,7 +253,8 @@ static enum err databases_open(struct store *store, const struct config *config,
         *ret_path = failed == store->history_database ? store->history_path : store->spool_path;
         return err;
     }
-    err = history_open(store->history_database, ret_image->series.count, config->store.history_days, arena, &store->history, ret_failure);
+    err = history_open(store->history_database, ret_image->series.count, slot_readings(config), config->store.history_days, arena, &store->history,
+                       ret_failure);
     if (err != ERR_OK)
         return err;
     *ret_path = store->spool_path;

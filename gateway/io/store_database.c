@@ -90,7 +90,7 @@ enum err database_open(const char *path, enum database_mode mode, struct databas
         database_run(database, "PRAGMA query_only = 1; PRAGMA cache_size = -256");
     else
         database_run(database, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 4194304;"
-                               "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -512");
+                               "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -256"); /* written at the end, deleted at the beginning */
     database_run(database, mode == DATABASE_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
     database_run(database, "PRAGMA temp_store = MEMORY");
     database_number(database, "SELECT count(*) FROM sqlite_schema"); /* meets a file that is none */

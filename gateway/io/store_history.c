@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "gateway/io/store_spool.h"
 
-#define BLOCKS_MAX (POOL_BYTES_MAX / sizeof(struct block))
 #define SLOT_NONE INT64_MIN
+#define POOL_BLOCKS_MORE 64
 
 struct block {
     struct block *next;
@@ -29,8 +29,7 @@ struct history {
     struct open_chunk *open; /* by series */
     int64_t slot;            /* SLOT_NONE when nothing is open */
     struct block *free;
-    size_t blocks_count; /* taken from the heap */
-    uint8_t *scratch;    /* one chunk in one piece */
+    uint8_t *scratch; /* one chunk in one piece */
     size_t scratch_size;
     uint64_t refused;
     struct statement *put_tail, *find_chunk, *put_chunk, *expire, *oldest;
@@ -56,14 +55,27 @@ enum err history_create(struct database *database, struct database_failure *ret_
 
 /* ---- open chunks in memory ---- */
 
+/* Writing the links uses each page once. */
+static void pool_add(struct history *history, uint64_t count, struct arena *arena) {
+    struct block *blocks = arena_take(arena, count, sizeof(*blocks));
+    for (uint64_t i = 0; i < count; i++)
+        blocks[i].next = i + 1 < count ? &blocks[i + 1] : history->free;
+    history->free = blocks;
+}
+
+/* Every series has a last block that is not full. */
+static void pool_init(struct history *history, uint64_t slot_readings, struct arena *arena) {
+    uint64_t most = POOL_BYTES_MAX / sizeof(struct block);
+    uint64_t count = slot_readings < POOL_BYTES_MAX ? slot_readings * POOL_READING_SIZE / POOL_BLOCK_SIZE + history->series_count + 1 : most;
+    pool_add(history, count < most ? count : most, arena);
+}
+
 static struct block *block_take(struct history *history) {
     struct block *block = history->free;
-    if (block)
-        history->free = block->next;
-    else if (history->blocks_count < BLOCKS_MAX && (block = malloc(sizeof(*block))))
-        history->blocks_count++;
-    if (block)
-        block->next = NULL;
+    if (!block)
+        return NULL;
+    history->free = block->next;
+    block->next = NULL;
     return block;
 }
 
@@ -259,11 +271,12 @@ enum err history_add(struct history *history, int64_t at_ms, const uint8_t *byte
 
 /* ---- life ---- */
 
-enum err history_open(struct database *database, uint32_t series_count, uint32_t days, struct arena *arena, struct history **ret_history,
-                      struct database_failure *ret_failure) {
+enum err history_open(struct database *database, uint32_t series_count, uint64_t slot_readings, uint32_t days, struct arena *arena,
+                      struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
     *history = (struct history){.database = database, .series_count = series_count, .days = days, .slot = SLOT_NONE};
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
+    pool_init(history, slot_readings, arena);
     history->put_tail = database_prepare(database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
     history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
     history->put_chunk = database_prepare(database, "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)");
@@ -273,8 +286,8 @@ enum err history_open(struct database *database, uint32_t series_count, uint32_t
     while (statement_step(tail)) {
         size_t size, position = 0;
         const uint8_t *body = statement_bytes(tail, 2, &size);
-        if (!slot_add(history, statement_int(tail, 0), statement_int(tail, 1), body, size, &position))
-            break; /* less memory than before the restart: the rest is lost */
+        while (!slot_add(history, statement_int(tail, 0), statement_int(tail, 1), body, size, &position))
+            pool_add(history, POOL_BLOCKS_MORE, arena); /* the site read more before the restart, and less was set aside now */
     }
     statement_done(tail);
     *ret_history = history;
@@ -287,13 +300,7 @@ enum err history_open(struct database *database, uint32_t series_count, uint32_t
 void history_close(struct history *history) {
     if (!history)
         return;
-    open_clear(history);
-    for (struct block *block = history->free, *next; block; block = next) {
-        next = block->next;
-        free(block);
-    }
-    free(history->scratch);
-    history->free = NULL;
+    free(history->scratch); /* all else is the arena's */
     history->scratch = NULL;
 }
 

@@ -3,7 +3,8 @@
  * The readings of the slot under way are packed in memory and stand beside it in `tail` rows, one per batch, from which they
  * are read again after a restart; when the slot is over its chunks are written in one transaction and the tail is emptied.
  * Invariant: all tail rows are of one slot, and hold exactly what is open in memory.
- * Memory is bounded: when the open chunks fill POOL_BYTES_MAX they are written early, and the rest of the slot is appended. */
+ * Memory is taken, and used once, when the history is opened: room for one slot of what the site reads, POOL_BYTES_MAX at most.
+ * When the open chunks fill it they are written early, and the rest of the slot is appended; so it stands still for ever. */
 #ifndef YANHUO_STORE_HISTORY_H
 #define YANHUO_STORE_HISTORY_H
 
@@ -12,16 +13,17 @@
 
 #define HISTORY_VERSION 1
 #define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
-#define POOL_BYTES_MAX (4u << 20) /* a slot of 4,000 readings a second */
+#define POOL_READING_SIZE 4       /* bytes set aside for one: sensors' numbers take about 3 */
+#define POOL_BYTES_MAX (1u << 20) /* a slot of 1,000 readings a second; ten times as many are written every 30 s */
 #define CHUNK_SERIES_BITS 20
 
 struct history;
 
 /* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
 NODISCARD enum err history_create(struct database *database, struct database_failure *ret_failure);
-/* Reads the tail. Takes its tables from the arena, its blocks from the heap as they are needed. */
-NODISCARD enum err history_open(struct database *database, uint32_t series_count, uint32_t days, struct arena *arena, struct history **ret_history,
-                                struct database_failure *ret_failure);
+/* Reads the tail. `slot_readings` is about how many readings a slot will have. Takes its tables and blocks from the arena. */
+NODISCARD enum err history_open(struct database *database, uint32_t series_count, uint64_t slot_readings, uint32_t days, struct arena *arena,
+                                struct history **ret_history, struct database_failure *ret_failure);
 void history_close(struct history *history); /* not the database; NULL is allowed */
 
 /* A batch of packed readings. On failure the batch is not taken, and what was open stays open. */

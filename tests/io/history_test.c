@@ -17,6 +17,7 @@
 #include "gateway/io/store_spool.h"
 #include "store_fixture.h"
 
+#define SLOT_READINGS 300000 /* as much is set aside for a slot as ever */
 #define T0 1795392000000 /* start of a slot */
 
 static struct packed_reading reading_random(struct prng *prng, int64_t at_ms) {
@@ -225,7 +226,7 @@ static void file_open(struct file *file) {
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    assert_int_equal(history_open(file->database, 16, 30, &file->arena, &file->history, &failure), ERR_OK);
+    assert_int_equal(history_open(file->database, 16, SLOT_READINGS, 30, &file->arena, &file->history, &failure), ERR_OK);
 }
 
 static void file_close(struct file *file) {

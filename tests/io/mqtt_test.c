@@ -14,6 +14,7 @@
 
 #include "base/now.h"
 #include "tests/io/broker.h"
+#include "tests/io/memory.h"
 #include "tests/io/mqtt_watch.h"
 
 /* MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet taken; a broker killed with messages in flight
@@ -78,6 +79,24 @@ static void test_window_20_is_the_receive_maximum(void **state) {
 
 static void test_window_100(void **state) {
     test_window(*state, 100, 100, "allow_anonymous true\nmax_inflight_messages 100\n");
+}
+
+/* 8,000 messages after the first 2,000: when one byte of a message stayed, in the library or before it, this would fail. */
+static void test_memory_stands_still(void **state) {
+    struct fixture *fixture = *state;
+    broker_start(&fixture->broker, "allow_anonymous true\nmax_inflight_messages 100\n");
+    open_and_connect(fixture);
+    watch_pump(&fixture->watch, 0, 100, 2000, 200);
+    watch_sleep_ms(200); /* the library frees a message after its answer */
+    size_t before = memory_in_use(), after = SIZE_MAX;
+    watch_pump(&fixture->watch, 0, 100, 8000, 200);
+    for (unsigned i = 0; i < 100 && after > before + 4096; i++) {
+        watch_sleep_ms(20);
+        after = memory_in_use();
+    }
+    print_message("in use: %zu kB, 8,000 messages later %zu kB\n", before / 1024, after / 1024);
+    assert_true(after <= before + 4096);
+    watch_done(&fixture->watch);
 }
 
 static void test_sparse_latency(void **state) {
@@ -378,6 +397,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_window_1, setup, teardown),
         cmocka_unit_test_setup_teardown(test_window_20_is_the_receive_maximum, setup, teardown),
         cmocka_unit_test_setup_teardown(test_window_100, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_stands_still, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sparse_latency, setup, teardown),
         cmocka_unit_test_setup_teardown(test_independent_subscriber, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broker_down_then_up, setup, teardown),

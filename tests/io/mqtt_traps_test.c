@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/now.h"
+#include "gateway/io/mqtt_link.h"
 #include "tests/io/broker.h"
 #include "tests/io/fake_broker.h"
 #include "tests/io/mqtt_watch.h"
@@ -181,7 +182,7 @@ static void test_stall_guard(void **state) {
     open_to_fake(fixture);
     mqtt_connect(watch->mqtt, 0);
     watch_wait_ups(watch, 0, 1, 5000);
-    watch_sleep_ms(3500); /* idle is no stall */
+    watch_sleep_ms(3500); /* idle is no stall; and the message that follows, taking the short way, wakes no pump */
     assert_true(watch_read(watch, 0).up);
     watch_send(watch, 0, 5, "yanhuo/v1/test/event", 200, 1, false);
     int64_t before_us = now_mono_us();
@@ -315,6 +316,57 @@ static void test_hung_name_service(void **state) {
     watch_done(watch); /* within 3 s although the name service hangs */
 }
 
+static bool is_direct(struct watch *watch, uint16_t uplink) {
+    pthread_mutex_lock(&watch->mqtt->gate);
+    bool direct = watch->mqtt->links[uplink].direct;
+    pthread_mutex_unlock(&watch->mqtt->gate);
+    return direct;
+}
+
+static void wait_direct(struct watch *watch, uint16_t uplink, bool direct) {
+    for (unsigned i = 0; i < 500 && is_direct(watch, uplink) != direct; i++)
+        watch_sleep_ms(10);
+    assert_int_equal(is_direct(watch, uplink), direct);
+}
+
+/* The library hangs for one uplink, with its lock held. The other's messages take the short way before and after, not meanwhile:
+ * no call waits, order is kept, and all are answered in the end. */
+static void test_short_way_is_shut_while_another_connects(void **state) {
+    struct fixture *fixture = *state;
+    struct watch *watch = &fixture->watch;
+    watch->configs[1].mqtt.host = "hung.example";
+    watch->config.uplinks_count = 2;
+    broker_start(&fixture->broker, NULL);
+    open_and_connect(fixture);
+    wait_direct(watch, 0, true);
+    watch_send(watch, 0, 0, "yanhuo/v1/test/event", 200, 1, false);
+    watch_wait_answers(watch, 0, 1, 5000);
+    hang_ms = 300; /* the probe's share; the library asks after it */
+    mqtt_connect(watch->mqtt, 1);
+    watch_sleep_ms(150);
+    hang_ms = 2500;
+    wait_direct(watch, 0, false);
+    watch_sleep_ms(300); /* now the library is in the name service */
+    for (uint16_t slot = 1; slot < 10; slot++) {
+        int64_t before_us = now_mono_us();
+        watch_send(watch, 0, slot, "yanhuo/v1/test/event", 200, 1, false);
+        assert_true(now_mono_us() - before_us < 500000);
+        assert_false(is_direct(watch, 0));
+    }
+    watch_wait_ups(watch, 1, 1, 8000);
+    watch_wait_answers(watch, 0, 10, 5000);
+    wait_direct(watch, 0, true);
+    wait_direct(watch, 1, true);
+    hang_ms = 0;
+    mqtt_disconnect(watch->mqtt, 1);
+    watch_wait_downs(watch, 1, 1, 3000);
+    assert_false(is_direct(watch, 1));
+    wait_direct(watch, 0, true);
+    watch_send(watch, 0, 0, "yanhuo/v1/test/event", 200, 1, false);
+    watch_wait_answers(watch, 0, 11, 5000);
+    watch_done(watch);
+}
+
 /* The library itself hangs in the name service, with its lock held: closing gives up on the pump. */
 static void test_close_while_library_hangs(void **state) {
     struct fixture *fixture = *state;
@@ -358,6 +410,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_told_to_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hung_name_service, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_way_is_shut_while_another_connects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_while_library_hangs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

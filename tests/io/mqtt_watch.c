@@ -51,7 +51,7 @@ static void on_acked(void *context, const struct mqtt_acked *acked) {
     pthread_mutex_unlock(&watch->lock);
 }
 
-static void on_received(void *context, uint16_t index, bool retained, const char *topic, const uint8_t *payload, size_t size) {
+static bool on_received(void *context, uint16_t index, bool retained, const char *topic, const uint8_t *payload, size_t size) {
     struct watch *watch = context;
     pthread_mutex_lock(&watch->lock);
     struct watch_uplink *uplink = &watch->uplinks[index];
@@ -62,6 +62,7 @@ static void on_received(void *context, uint16_t index, bool retained, const char
     snprintf(uplink->payload, sizeof uplink->payload, "%.*s", (int)size, (const char *)payload);
     pthread_cond_broadcast(&watch->changed);
     pthread_mutex_unlock(&watch->lock);
+    return true;
 }
 
 void watch_init(struct watch *watch, uint16_t port) {
