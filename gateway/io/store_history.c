@@ -10,6 +10,9 @@
 
 #define BLOCKS_MAX (POOL_BYTES_MAX / sizeof(struct block))
 #define SLOT_NONE INT64_MIN
+#define ROOM_PAGES 2048   /* a slot's chunks at a thousand series, each in two pages of its own */
+#define EVICTIONS_MAX 8   /* hours dropped for one batch: after a quota was lowered the rest follows with later ones */
+#define HOUR_SLOTS (3600000 / SLOT_MS)
 
 struct block {
     struct block *next;
@@ -32,7 +35,8 @@ struct history {
     size_t blocks_count; /* taken from the heap */
     uint8_t *scratch;    /* one chunk in one piece */
     size_t scratch_size;
-    uint64_t refused;
+    uint64_t refused, readings;
+    int64_t pages_max, pages_quota; /* what the file may use now, and as configured; 0: as much as it likes */
     struct statement *put_tail, *find_chunk, *put_chunk, *expire, *oldest;
 };
 
@@ -191,6 +195,7 @@ static int64_t slot_next(struct history *history, int64_t after, int64_t at_ms, 
             history->refused += after == SLOT_NONE; /* counted in the first pass */
             continue;
         }
+        history->readings += after == SLOT_NONE;
         int64_t slot = chunk_slot(reading.at_ms);
         if (slot > after && (next == SLOT_NONE || slot < next))
             next = slot;
@@ -248,9 +253,23 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
     }
 }
 
+/* Room for what a batch can need, by the oldest hours; what is open in memory is never older. */
+static void room_make(struct history *history) {
+    for (unsigned i = 0; history->pages_max && i < EVICTIONS_MAX; i++) {
+        int64_t used =
+            database_number(history->database, "PRAGMA page_count") - database_number(history->database, "PRAGMA freelist_count");
+        if (used + ROOM_PAGES <= history->pages_max || !statement_step(history->oldest))
+            return;
+        int64_t oldest = statement_int(history->oldest, 0) >> CHUNK_SERIES_BITS;
+        statement_reset(history->oldest);
+        statement_bind_int(history->expire, 1, (oldest + HOUR_SLOTS) << CHUNK_SERIES_BITS);
+        statement_step(history->expire);
+    }
+}
+
 enum err history_add(struct history *history, int64_t at_ms, const uint8_t *bytes, size_t size, struct database_failure *ret_failure) {
-    *ret_failure = (struct database_failure){.err = ERR_OK};
-    enum err err = ERR_OK;
+    room_make(history);
+    enum err err = database_clear(history->database, ret_failure);
     int64_t slot = slot_next(history, SLOT_NONE, at_ms, bytes, size);
     for (; err == ERR_OK && slot != SLOT_NONE; slot = slot_next(history, slot, at_ms, bytes, size))
         err = slot_take(history, slot, at_ms, bytes, size, ret_failure);
@@ -315,6 +334,15 @@ enum err history_expire(struct history *history, int64_t wall_ms, struct databas
 enum err history_checkpoint(struct history *history, struct database_failure *ret_failure) {
     database_run(history->database, "PRAGMA wal_checkpoint(PASSIVE)");
     return database_clear(history->database, ret_failure);
+}
+
+void history_tighten(struct history *history, bool tight) {
+    history->pages_max = tight ? database_number(history->database, "PRAGMA page_count") : history->pages_quota;
+    database_clear(history->database, NULL); /* the next write meets it again */
+}
+
+uint64_t history_readings(const struct history *history) {
+    return history->readings;
 }
 
 uint64_t history_refused(const struct history *history) {

@@ -31,6 +31,9 @@ NODISCARD enum err history_add(struct history *history, int64_t at_ms, const uin
 NODISCARD enum err history_expire(struct history *history, int64_t wall_ms, struct database_failure *ret_failure);
 /* Puts what was committed where a power cut cannot reach it. */
 NODISCARD enum err history_checkpoint(struct history *history, struct database_failure *ret_failure);
+/* The disk is full: before more is written the oldest goes, an hour at a time, so that the file does not grow. */
+void history_tighten(struct history *history, bool tight);
+uint64_t history_readings(const struct history *history); /* taken since history_open */
 uint64_t history_refused(const struct history *history); /* readings with a series or time that cannot be */
 
 /* All readings of one series in [from_ms, to_ms], in the order of their times within each batch that was written; false from

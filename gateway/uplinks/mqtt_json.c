@@ -346,6 +346,18 @@ static void lanes_json(struct text *text, const char *name, const uint64_t count
     text_add_char(text, '}');
 }
 
+/* The numbers are 0 until a minute was counted, and where the kernel does not count. */
+static void disk_json(struct text *payload, const struct disk_status *disk) {
+    key(payload, "store");
+    text_add_char(payload, '{');
+    key_bool(payload, "volatile", disk->is_volatile);
+    key_bool(payload, "full", disk->full);
+    key_u64(payload, "quarantined", disk->quarantined);
+    key_u64(payload, "device_bytes_hour", disk->device_bytes_hour);
+    key_u64(payload, "device_bytes_reading", disk->device_bytes_reading);
+    text_add_char(payload, '}');
+}
+
 /* With very many buses there is no room for each in a message that is sent each minute. */
 static void buses_json(const struct mqtt_json *json, struct text *payload, const struct bus_counters *buses) {
     if (!buses || json->config->buses_count > HEALTH_BUSES_MAX)
@@ -402,6 +414,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     lanes_json(payload, "lost", counters->lost);
     lanes_json(payload, "evicted", counters->evicted);
     key_u64(payload, "store_failures", counters->store_failures);
+    disk_json(payload, &counters->disk);
     buses_json(json, payload, counters->buses);
     timeouts_json(json, payload, counters->device_timeouts_us);
     key(payload, "uplinks");

@@ -41,6 +41,15 @@ static void on_traced(void *context, const struct trace_line *line) {
     pthread_mutex_unlock(&fixture->mutex);
 }
 
+static void on_status(void *context, const struct disk_status *status) {
+    struct store_fixture *fixture = context;
+    pthread_mutex_lock(&fixture->mutex);
+    fixture->status = *status;
+    fixture->statuses_count++;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->mutex);
+}
+
 void fixture_init(struct store_fixture *fixture) {
     static const char *const names[FIXTURE_DEVICES] = {"meter-1", "smoke-1"};
     static const char *const points[FIXTURE_POINTS] = {"current", "voltage", "energy", "model"};
@@ -90,7 +99,7 @@ void fixture_done(struct store_fixture *fixture) {
 }
 
 enum err fixture_try_open(struct store_fixture *fixture) {
-    const struct store_sink sink = {.context = fixture, .stored = on_stored, .rows = on_rows, .traced = on_traced};
+    const struct store_sink sink = {.context = fixture, .stored = on_stored, .rows = on_rows, .traced = on_traced, .status = on_status};
     arena_init(&fixture->arena);
     enum err err = store_open(fixture->dir, &fixture->config, &fixture->arena, &sink, &fixture->image, &fixture->store);
     if (err != ERR_OK)

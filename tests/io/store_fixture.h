@@ -22,8 +22,9 @@ struct store_fixture {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct store_stored stored;
+    struct disk_status status;
     struct store_rows rows;
-    unsigned stored_count, rows_count;
+    unsigned stored_count, rows_count, statuses_count;
     char lines[4096]; /* what was told, one line each */
 };
 
