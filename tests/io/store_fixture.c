@@ -134,7 +134,7 @@ size_t fixture_seal(enum lane lane, uint64_t first_seq, uint64_t last_seq, uint1
     return writer.length;
 }
 
-static void wait_until(struct store_fixture *fixture, const unsigned *count, unsigned wanted) {
+void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned wanted) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 30;
@@ -149,7 +149,7 @@ const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, e
                                                 const uint8_t *bytes, size_t size) {
     unsigned before = fixture->stored_count;
     store_submit(fixture->store, lane, first_seq, last_seq, bytes, (uint32_t)size, NULL, 0);
-    wait_until(fixture, &fixture->stored_count, before + 1);
+    fixture_wait(fixture, &fixture->stored_count, before + 1);
     assert_int_equal(fixture->stored.lane, lane);
     assert_true(fixture->stored.last_seq == last_seq);
     return &fixture->stored;
@@ -168,7 +168,7 @@ const struct store_stored *fixture_submit(struct store_fixture *fixture, enum la
 enum err fixture_ask(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {
     unsigned before = fixture->rows_count;
     store_query(fixture->store, uplink, lane, after_seq, through_seq);
-    wait_until(fixture, &fixture->rows_count, before + 1);
+    fixture_wait(fixture, &fixture->rows_count, before + 1);
     return fixture->rows.err;
 }
 

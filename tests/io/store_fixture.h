@@ -35,6 +35,8 @@ void fixture_open(struct store_fixture *fixture);
 void fixture_close(struct store_fixture *fixture);
 void fixture_path(const struct store_fixture *fixture, const char *name, char ret_path[128]);
 
+/* Until one of the counts above has reached a number; fails the test after half a minute. */
+void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned wanted);
 /* Seals entries first_seq .. last_seq of the lane for the uplinks of `mask`, with `body_size` bytes each. */
 size_t fixture_seal(enum lane lane, uint64_t first_seq, uint64_t last_seq, uint16_t mask, uint32_t body_size, uint8_t *bytes, size_t size);
 /* Submits such a run and waits for its answer. */
