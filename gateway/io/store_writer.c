@@ -2,7 +2,7 @@
 /* The writer: one job at a time, the most urgent first. What it does about a disk that fails:
  *
  *   met                        done at once                                     then
- *   full (ENOSPC)              ballast given up, logs emptied, spool and         minutes later, when there is room four times:
+ *   full (ENOSPC)              ballast given up, logs emptied, spool and         when there is room four times:  
  *                              history go on inside what they have               ballast made again, quotas as configured
  *   damaged (CORRUPT)          the file is put aside, a new one filled           the same run is committed there
  *   any other failure          the run is answered with it                       after REOPEN_AFTER_US: files closed
@@ -21,6 +21,7 @@
 #define CHECKPOINT_US (300 * SECOND_US) /* a power cut costs at most this much of the history */
 #define EXPIRE_US (3600 * SECOND_US)
 #define CARE_US (60 * SECOND_US)
+#define ROOM_US (5 * SECOND_US) /* while the disk is full */
 #define COPY_US (86400 * SECOND_US)
 #define COPY_FIRST_US (600 * SECOND_US)
 #define SLOW_US (2 * SECOND_US) /* a commit that took this long is told */
@@ -87,6 +88,7 @@ static bool room_make(struct store *store) {
     struct database *spool = store->disk.spool_database;
     store->full = true;
     store->ballast = false;
+    store->room_us = now_mono_us() + ROOM_US;
     int64_t pages = database_number(spool, "PRAGMA page_count");
     if (database_clear(spool, NULL) == ERR_OK && pages >= SPOOL_PAGES_MIN && pages < store->disk.spool.pages_max)
         store->disk.spool.pages_max = pages; /* what is written from now on takes the place of the oldest readings */
@@ -95,13 +97,16 @@ static bool room_make(struct store *store) {
     database_clear(store->disk.history_database, NULL);
     database_run(spool, "PRAGMA wal_checkpoint(TRUNCATE)");
     database_clear(spool, NULL);
-    if (first)
-        store_tell(&store->sink, TRACE_ERROR, "store: the disk of %s is full%s; new entries take the place of the oldest readings; make room", store->disk.dir,
-                   given ? ": the ballast is given up" : "");
+    if (first) {
+        status_tell(store);
+        store_tell(&store->sink, TRACE_ERROR, "store: the disk of %s is full%s; new entries take the place of the oldest readings; make room",
+                   store->disk.dir, given ? ": the ballast is given up" : "");
+    }
     return given || first;
 }
 
 static void room_look(struct store *store) {
+    store->room_us = now_mono_us() + (store->full ? ROOM_US : CARE_US);
     if (!store->ballast)
         store->ballast = files_make_ballast(store->disk.dir);
     if (!store->full || !store->ballast)
@@ -313,9 +318,9 @@ static void time_do(struct store *store) {
         copy_do(store);
         store->copy_us = now.mono_us + COPY_US;
     }
+    if (now.mono_us >= store->room_us && store->disk.open)
+        room_look(store);
     if (now.mono_us >= store->care_us) {
-        if (store->disk.open)
-            room_look(store);
         sample_take(store);
         status_tell(store);
         store->care_us = now.mono_us + CARE_US;
@@ -328,6 +333,7 @@ static int64_t next_time(const struct store *store) {
         return store->retry_us < until_us ? store->retry_us : until_us;
     until_us = store->checkpoint_us < until_us ? store->checkpoint_us : until_us;
     until_us = store->expire_us < until_us ? store->expire_us : until_us;
+    until_us = store->room_us < until_us ? store->room_us : until_us;
     return store->copy_us < until_us ? store->copy_us : until_us;
 }
 
@@ -342,7 +348,7 @@ void *store_writer_main(void *context) {
     store->checkpoint_us = begin_us + CHECKPOINT_US;
     store->expire_us = begin_us + 60 * SECOND_US; /* not while everything else starts */
     store->copy_us = begin_us + COPY_FIRST_US;
-    store->care_us = begin_us;
+    store->care_us = store->room_us = begin_us;
     for (;;) {
         struct run *run = NULL;
         uint64_t dropped = 0;

@@ -100,6 +100,7 @@ void fixture_done(struct store_fixture *fixture) {
 
 enum err fixture_try_open(struct store_fixture *fixture) {
     const struct store_sink sink = {.context = fixture, .stored = on_stored, .rows = on_rows, .traced = on_traced, .status = on_status};
+    fixture->statuses_count = 0;
     arena_init(&fixture->arena);
     enum err err = store_open(fixture->dir, &fixture->config, &fixture->arena, &sink, &fixture->image, &fixture->store);
     if (err != ERR_OK)
@@ -143,6 +144,11 @@ void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned
         if (pthread_cond_timedwait(&fixture->changed, &fixture->mutex, &until) != 0)
             fail_msg("no answer from the store in 30 s");
     pthread_mutex_unlock(&fixture->mutex);
+}
+
+const struct disk_status *fixture_status(struct store_fixture *fixture) {
+    fixture_wait(fixture, &fixture->statuses_count, 1);
+    return &fixture->status;
 }
 
 const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq,
