@@ -58,7 +58,7 @@ struct schema_shape {
 };
 
 extern const struct schema_shape schema_site, schema_gateway, schema_place, schema_bus, schema_device, schema_point, schema_alarm, schema_action,
-    schema_uplink, schema_readings, schema_store, schema_profile;
+    schema_uplink, schema_readings, schema_store, schema_card, schema_profile;
 
 const struct schema_key *schema_find(const struct schema_shape *shape, const char *name);
 
