@@ -116,7 +116,7 @@ static enum err files_open(struct store_disk *disk, const struct store_image *to
         *ret_path = failed == disk->history_database ? disk->history_path : disk->spool_path;
         return err;
     }
-    err = history_open(disk->history_database, ret_image->series.count, disk->config->store.history_days, &disk->arena, &disk->history, ret_failure);
+    err = history_open(disk->history_database, ret_image->series.count, disk->config, &disk->arena, &disk->history, ret_failure);
     if (err != ERR_OK) {
         disk->history = NULL;
         return err;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/io/store_rollup.h"
 #include "gateway/io/store_spool.h"
 
 #define BLOCKS_MAX (POOL_BYTES_MAX / sizeof(struct block))
@@ -28,7 +29,8 @@ struct open_chunk { /* of one series in the slot under way */
 
 struct history {
     struct database *database;
-    uint32_t series_count, days;
+    uint32_t series_count, days, rollup_days;
+    struct rollup *rollup;
     struct open_chunk *open; /* by series */
     int64_t slot;            /* SLOT_NONE when nothing is open */
     struct block *free;
@@ -46,15 +48,16 @@ enum err history_create(struct database *database, struct database_failure *ret_
     enum err err = database_clear(database, ret_failure);
     if (err != ERR_OK || version == HISTORY_VERSION)
         return err;
-    if (version || tables) {
+    if (version > HISTORY_VERSION || (version == 0 && tables)) {
         snprintf(ret_failure->text, sizeof(ret_failure->text), "its schema %lld is not known to this version", (long long)version);
         return ret_failure->err = ERR_CORRUPT;
     }
     database_begin(database);
-    database_run(database, "CREATE TABLE chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "CREATE TABLE tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "PRAGMA user_version = 1");
+    database_run(database, "CREATE TABLE IF NOT EXISTS chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "CREATE TABLE IF NOT EXISTS tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "PRAGMA user_version = 2");
     database_run(database, series_sql);
+    database_run(database, rollup_sql);
     return database_end(database, ret_failure);
 }
 
@@ -278,10 +281,14 @@ enum err history_add(struct history *history, int64_t at_ms, const uint8_t *byte
 
 /* ---- life ---- */
 
-enum err history_open(struct database *database, uint32_t series_count, uint32_t days, struct arena *arena, struct history **ret_history,
-                      struct database_failure *ret_failure) {
+enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
+                      struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
-    *history = (struct history){.database = database, .series_count = series_count, .days = days, .slot = SLOT_NONE};
+    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE};
+    history->days = config->store.history_days;
+    history->rollup_days = config->store.rollup_days;
+    history->pages_max = history->pages_quota = (int64_t)(config->store.history_bytes_max / DATABASE_PAGE_SIZE);
+    history->rollup = rollup_open(database, series_count, config->utc_offset_minutes, arena);
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
     history->put_tail = database_prepare(database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
     history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
@@ -328,7 +335,16 @@ enum err history_expire(struct history *history, int64_t wall_ms, struct databas
             statement_step(history->expire);
         }
     }
+    if (history->rollup_days) /* of a clock that is trusted, and small */
+        rollup_expire(history->rollup, wall_ms - (int64_t)history->rollup_days * 86400000);
     return database_clear(history->database, ret_failure);
+}
+
+enum err history_roll(struct history *history, int64_t wall_ms, bool *ret_more, struct database_failure *ret_failure) {
+    int64_t until = wall_ms > 0 ? chunk_slot(wall_ms) : 0; /* not into a future that a wrong time made up */
+    if (history->slot != SLOT_NONE && history->slot < until)
+        until = history->slot; /* its readings are not packed yet */
+    return rollup_advance(history->rollup, until, ret_more, ret_failure);
 }
 
 enum err history_checkpoint(struct history *history, struct database_failure *ret_failure) {

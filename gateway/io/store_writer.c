@@ -22,6 +22,7 @@
 #define EXPIRE_US (3600 * SECOND_US)
 #define CARE_US (60 * SECOND_US)
 #define ROOM_US (5 * SECOND_US) /* while the disk is full */
+#define ROLL_MORE_US 200000 /* while there is more to be caught up with: alarms come between */
 #define COPY_US (86400 * SECOND_US)
 #define COPY_FIRST_US (600 * SECOND_US)
 #define SLOW_US (2 * SECOND_US) /* a commit that took this long is told */
@@ -277,7 +278,7 @@ static void checkpoint_tell(struct store *store) {
     store->refused_told = refused;
 }
 
-/* The history is made durable, and what is too old goes. */
+/* The history is made durable, what is over is rolled up, and what is too old goes. */
 static void history_care(struct store *store, const struct now *now) {
     struct database_failure failure;
     enum err err = ERR_OK;
@@ -290,6 +291,11 @@ static void history_care(struct store *store, const struct now *now) {
             err = history_checkpoint(store->disk.history, &failure);
         store->checkpoint_us = now->mono_us + CHECKPOINT_US;
         checkpoint_tell(store);
+    }
+    if (err == ERR_OK && now->mono_us >= store->roll_us) {
+        bool more = false;
+        err = now->wall_trusted ? history_roll(store->disk.history, now->wall_ms, &more, &failure) : ERR_OK;
+        store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
     if (err == ERR_CORRUPT)
         files_renew(store, true, &failure);
@@ -333,6 +339,7 @@ static int64_t next_time(const struct store *store) {
         return store->retry_us < until_us ? store->retry_us : until_us;
     until_us = store->checkpoint_us < until_us ? store->checkpoint_us : until_us;
     until_us = store->expire_us < until_us ? store->expire_us : until_us;
+    until_us = store->roll_us < until_us ? store->roll_us : until_us;
     until_us = store->room_us < until_us ? store->room_us : until_us;
     return store->copy_us < until_us ? store->copy_us : until_us;
 }
@@ -347,6 +354,7 @@ void *store_writer_main(void *context) {
     store->retry_us = begin_us + RETRY_FIRST_US;
     store->checkpoint_us = begin_us + CHECKPOINT_US;
     store->expire_us = begin_us + 60 * SECOND_US; /* not while everything else starts */
+    store->roll_us = begin_us + CARE_US;
     store->copy_us = begin_us + COPY_FIRST_US;
     store->care_us = store->room_us = begin_us;
     for (;;) {

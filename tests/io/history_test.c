@@ -225,7 +225,7 @@ static void file_open(struct file *file) {
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    assert_int_equal(history_open(file->database, 16, 30, &file->arena, &file->history, &failure), ERR_OK);
+    assert_int_equal(history_open(file->database, 16, &file->fixture.config, &file->arena, &file->history, &failure), ERR_OK);
 }
 
 static void file_close(struct file *file) {
