@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes on the device were measured with this layout on ext4 (page 4096, WAL, the file system's journal included), packed
- * commits of 100 readings a second:
+/* Bytes on the device were measured with tests/bench/store.c: ext4 with its journal, everything synced each 30 s as the kernel's writeback
+ * would, nothing delivered, spool and history together, in bytes a second:
  *
- *   readings a commit      1        500      1000     6000
- *   bytes a commit         12 k     36 k     34 k     91 k
+ *   readings a second          100     100     100     100       5       5
+ *   commit every               1 s     5 s    10 s    60 s     5 s    10 s
+ *   measured                 28300   14800   11600    8700    7800    6200
+ *   by the formula below     27800   15000   11600    8800    7800    6200
  *
- * which COMMIT_* below repeats within a tenth but for the last, where it is a quarter low. Each period there are two commits, one to
- * the spool (synchronous FULL) and one to the history's tail; the history's chunks come on top, written once. While the uplinks
- * take what is published the spool writes next to nothing, so this is what a long outage costs. */
+ * a part that is always there (inodes and their journal), one a commit, and one a reading (log and file, spool and tail, chunks). While
+ * the uplinks take what is published the spool's part is cursors only, so this is what a long outage costs. */
 #include "config/estimate.h"
 
-#define COMMIT_FIXED 12000.0
-#define COMMIT_FIRST_READING 48.0 /* of the first readings: pages that are begun */
-#define COMMIT_FIRST_MOST 15000.0
-#define COMMIT_READING 10.0
-#define CHUNK_READING 10.0 /* of a slot's chunks, log and file */
-#define HISTORY_FILE_READING 4.0
+#define ALWAYS_SECOND 4200.0
+#define COMMIT_FIXED 16000.0
+#define COMMIT_FIRST_READING 36.0 /* of the first readings: pages that are begun */
+#define COMMIT_FIRST_MOST 18000.0
+#define EACH_READING 40.0
+#define HISTORY_FILE_READING 4.0 /* 2.4 to 3.9 were measured */
 #define ROLLUP_ROW 48.0
 #define ROLLUP_ROWS_DAY (144.0 + 24.0 + 1.0) /* a series: 10 minutes, hours, the day */
 #define WRITE_AMPLIFICATION 4.0 /* a card erases whole blocks for small writes; cheap ones are worse */
@@ -30,15 +31,16 @@ static double readings_per_s(const struct config *config) {
     return rate;
 }
 
-static double commit_bytes(double readings) {
-    double first = readings * COMMIT_FIRST_READING;
-    return COMMIT_FIXED + (first < COMMIT_FIRST_MOST ? first : COMMIT_FIRST_MOST) + readings * COMMIT_READING;
+static double device_bytes_per_s(double rate, double period_s) {
+    double first = rate * period_s * COMMIT_FIRST_READING;
+    double commit = COMMIT_FIXED + (first < COMMIT_FIRST_MOST ? first : COMMIT_FIRST_MOST);
+    return ALWAYS_SECOND + commit / period_s + EACH_READING * rate;
 }
 
 void estimate_store(const struct config *config, struct estimate_store *ret_estimate) {
     const struct config_store *store = &config->store;
     double rate = readings_per_s(config), period_s = store->readings_commit_ms / 1000.0;
-    double day = 2 * commit_bytes(rate * period_s) * DAY_S / period_s + CHUNK_READING * rate * DAY_S;
+    double day = device_bytes_per_s(rate, period_s) * DAY_S;
     double history = rate * DAY_S * store->history_days * HISTORY_FILE_READING;
     double rollup = (double)config->points_count * ROLLUP_ROWS_DAY * ROLLUP_ROW * store->rollup_days;
     *ret_estimate = (struct estimate_store){.readings_per_s = rate, .device_mb_day = rate > 0 ? day / 1e6 : 0};

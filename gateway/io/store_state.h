@@ -32,7 +32,7 @@ struct store {
     uint64_t dropped_told, refused_told, unkept; /* history batches that found no file */
     int64_t checkpoint_us, expire_us, care_us, copy_us, room_us, roll_us;
     int64_t retry_us, retry_pause_us; /* while the files are closed */
-    char why_closed[160];             /* as told */
+    char why_closed[320];             /* as told */
     struct store_sample samples[SAMPLES_COUNT]; /* a ring */
     unsigned samples_count, samples_next;
     uint64_t readings; /* taken into the history since the start */
