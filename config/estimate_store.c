@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes on the device were measured with tests/bench/store.c: ext4 with its journal, everything synced each 30 s as the kernel's writeback
- * would, nothing delivered, spool and history together, in bytes a second:
+/* Bytes on the device were measured with tests/bench/store.c: days on ext4 with its journal, everything synced each 30 s as the kernel's
+ * writeback would, nothing delivered, spool and history together, in bytes a second (measured / by the formula below):
  *
- *   readings a second          100     100     100     100       5       5
- *   commit every               1 s     5 s    10 s    60 s     5 s    10 s
- *   measured                 28300   14800   11600    8700    7800    6200
- *   by the formula below     27800   15000   11600    8800    7800    6200
+ *   commit every        1 s            5 s            10 s           60 s
+ *     5 readings/s   16200/15800     5160/4740      3700/3360      1960/1930
+ *    20 readings/s   17900/18400     7100/7380      6700/5300      3130/3070
+ *   100 readings/s   27200/32500    14200/14100    11500/11400     8860/9150
  *
  * a part that is always there (inodes and their journal), one a commit, and one a reading (log and file, spool and tail, chunks). While
  * the uplinks take what is published the spool's part is cursors only, so this is what a long outage costs. */
 #include "config/estimate.h"
 
-#define ALWAYS_SECOND 4200.0
-#define COMMIT_FIXED 16000.0
-#define COMMIT_FIRST_READING 36.0 /* of the first readings: pages that are begun */
-#define COMMIT_FIRST_MOST 18000.0
-#define EACH_READING 40.0
+#define ALWAYS_SECOND 1100.0
+#define COMMIT_FIXED 13800.0
+#define COMMIT_FIRST_READING 100.0 /* of the first readings: pages that are begun */
+#define COMMIT_FIRST_MOST 13000.0
+#define EACH_READING 76.0
 #define HISTORY_FILE_READING 4.0 /* 2.4 to 3.9 were measured */
 #define ROLLUP_ROW 48.0
 #define ROLLUP_ROWS_DAY (144.0 + 24.0 + 1.0) /* a series: 10 minutes, hours, the day */

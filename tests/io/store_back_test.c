@@ -67,26 +67,26 @@ static void broken_and_back(void **state) {
         uint64_t seq = 1 + (uint64_t)mode;
         cut_mode(mode);
         assert_int_equal(fixture_submit(&f, LANE_EVENT, seq, seq, 1, 100)->err, mode == CUT_FULL ? ERR_FULL : ERR_IO);
-        assert_true(f.status.is_volatile);
+        assert_true(fixture_status(&f).is_volatile);
         cut_mode(CUT_WELL);
         submit_until_ok(&f, LANE_EVENT, seq, seq);
-        assert_false(f.status.is_volatile);
+        assert_false(fixture_status(&f).is_volatile);
     }
     /* So long that the files are given up: they are opened again. */
     f.lines[0] = '\0';
     cut_mode(CUT_BROKEN);
     int64_t until_us = now_mono_us() + PATIENCE_US;
-    while (!strstr(f.lines, "nothing survives a restart")) {
+    while (!fixture_told(&f, "nothing survives a restart")) {
         assert_int_equal(fixture_submit(&f, LANE_EVENT, 10, 11, 1, 100)->err, ERR_IO);
         assert_true(now_mono_us() < until_us);
         usleep(100000);
     }
     assert_int_equal(fixture_ask(&f, 0, LANE_EVENT, 0, 9), ERR_IO);
-    assert_true(f.status.is_volatile);
+    assert_true(fixture_status(&f).is_volatile);
     cut_mode(CUT_WELL);
     submit_until_ok(&f, LANE_EVENT, 10, 11);
-    assert_non_null(strstr(f.lines, "in use again"));
-    assert_false(f.status.is_volatile);
+    assert_true(fixture_told(&f, "in use again"));
+    assert_false(fixture_status(&f).is_volatile);
     assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 11), "2 3 4 10 11");
     fixture_close(&f);
     fixture_open(&f);
@@ -117,13 +117,13 @@ static void late(bool with_copy) {
     assert_int_equal(record_value(&f, "smoke"), with_copy ? 'a' : -1);
     assert_int_equal(submit_alarm(&f, base, "smoke", 'b'), ERR_IO);
     assert_int_equal(fixture_ask(&f, 0, LANE_EVENT, f.image.cursors[0][LANE_EVENT].low, base - 1), ERR_IO);
-    assert_true(fixture_status(&f)->is_volatile);
+    assert_true(fixture_status(&f).is_volatile);
     cursor = (struct cursor){.low = f.image.cursors[0][LANE_EVENT].low, .ranges_count = 1, .ranges = {{base, base + 3}}};
     store_cursor(f.store, 0, LANE_EVENT, &cursor); /* live delivery goes on meanwhile */
     cut_mode(CUT_WELL);
     submit_until_ok(&f, LANE_EVENT, base + 1, base + 6);
     assert_int_equal(submit_alarm(&f, base + 7, "smoke", 'c'), ERR_OK);
-    assert_non_null(strstr(f.lines, "in use again"));
+    assert_true(fixture_told(&f, "in use again"));
     assert_string_equal(fixture_query(&f, 0, LANE_EVENT, f.image.cursors[0][LANE_EVENT].low, base - 1), "11 12 28 29 30");
     fixture_close(&f);
 
@@ -190,7 +190,7 @@ static void late_and_of_other_numbers(void **state) {
     fixture_open(&f);
     cut_mode(CUT_WELL);
     int64_t until_us = now_mono_us() + PATIENCE_US;
-    while (!strstr(f.lines, "restart the gateway to use it")) {
+    while (!fixture_told(&f, "restart the gateway to use it")) {
         assert_true(now_mono_us() < until_us);
         usleep(100000);
     }
@@ -225,8 +225,8 @@ static void slow_and_well_again(void **state) {
     assert_true(now_mono_us() - begin_us > 4500000);
     for (uint64_t seq = 3; seq < 6; seq++)
         assert_int_equal(fixture_submit(&f, LANE_EVENT, seq, seq, 1, 20)->err, ERR_OK);
-    assert_non_null(strstr(f.lines, "the disk is slow or worn"));
-    assert_non_null(strstr(f.lines, "ms again"));
+    assert_true(fixture_told(&f, "the disk is slow or worn"));
+    assert_true(fixture_told(&f, "ms again"));
     fixture_done(&f);
 }
 
@@ -257,11 +257,11 @@ static void damaged_under_the_writer(void **state) {
     assert_int_equal(submit_alarm(&f, ++seq, "smoke", 'b'), ERR_OK);
     assert_int_equal(submit_alarm(&f, ++seq, "gas", 'g'), ERR_OK);
     overwrite(&f, "spool.db");
-    for (unsigned i = 0; i < 200 && !strstr(f.lines, "put aside"); i++, seq++) {
+    for (unsigned i = 0; i < 200 && !fixture_told(&f, "put aside"); i++, seq++) {
         store_cursor(f.store, 0, LANE_READING, &(struct cursor){.low = 10 + i}); /* the oldest are looked at */
         assert_int_equal(fixture_submit(&f, LANE_READING, seq + 1, seq + 1, 1, 8000)->err, ERR_OK);
     }
-    assert_non_null(strstr(f.lines, "put aside"));
+    assert_true(fixture_told(&f, "put aside"));
     assert_int_equal(submit_alarm(&f, ++seq, "water", 'w'), ERR_OK);
     fixture_close(&f);
     fixture_open(&f);
@@ -283,7 +283,7 @@ static void the_copy_survives_the_file(void **state) {
     fixture_open(&f);
     assert_true(f.image.quarantined && f.image.next_seq == 6);
     assert_int_equal(record_value(&f, "smoke"), 'a');
-    assert_non_null(strstr(f.lines, "come from records.copy"));
+    assert_true(fixture_told(&f, "come from records.copy"));
     fixture_close(&f);
     overwrite(&f, "spool.db");
     overwrite(&f, "records.copy");
@@ -291,7 +291,7 @@ static void the_copy_survives_the_file(void **state) {
     fixture_open(&f);
     assert_true(f.image.quarantined);
     assert_int_equal(record_value(&f, "smoke"), -1);
-    assert_non_null(strstr(f.lines, "is damaged too"));
+    assert_true(fixture_told(&f, "is damaged too"));
     fixture_done(&f);
 }
 
@@ -335,11 +335,11 @@ static int full_child(void) {
         refused += fixture_submit(&f, LANE_EVENT, seq, seq, 1, 8000)->err != ERR_OK;
         evicted += f.stored.evicted_lane == LANE_READING ? f.stored.evicted_count : 0;
     }
-    bool given = !there(&f, "ballast") && f.status.full && strstr(f.lines, "the ballast is given up");
+    bool given = !there(&f, "ballast") && fixture_status(&f).full && fixture_told(&f, "the ballast is given up");
     fill(&f, false);
     for (unsigned i = 0; i < 100 && !there(&f, "ballast"); i++)
         usleep(100000);
-    bool back = there(&f, "ballast") && !fixture_status(&f)->full;
+    bool back = there(&f, "ballast") && !fixture_status(&f).full;
     fixture_close(&f);
     fixture_open(&f);
     bool whole = f.image.next_seq == seq && !f.image.quarantined;

@@ -146,9 +146,19 @@ void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned
     pthread_mutex_unlock(&fixture->mutex);
 }
 
-const struct disk_status *fixture_status(struct store_fixture *fixture) {
+struct disk_status fixture_status(struct store_fixture *fixture) {
     fixture_wait(fixture, &fixture->statuses_count, 1);
-    return &fixture->status;
+    pthread_mutex_lock(&fixture->mutex);
+    struct disk_status status = fixture->status;
+    pthread_mutex_unlock(&fixture->mutex);
+    return status;
+}
+
+bool fixture_told(struct store_fixture *fixture, const char *part) {
+    pthread_mutex_lock(&fixture->mutex);
+    bool told = strstr(fixture->lines, part) != NULL;
+    pthread_mutex_unlock(&fixture->mutex);
+    return told;
 }
 
 const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq,

@@ -33,8 +33,10 @@ void fixture_done(struct store_fixture *fixture); /* closes and removes the fold
 enum err fixture_try_open(struct store_fixture *fixture);
 void fixture_open(struct store_fixture *fixture);
 void fixture_close(struct store_fixture *fixture);
-/* The newest, once there is one. */
-const struct disk_status *fixture_status(struct store_fixture *fixture);
+/* A copy of the newest, once there is one. */
+struct disk_status fixture_status(struct store_fixture *fixture);
+/* Was this told since `lines` was emptied? */
+bool fixture_told(struct store_fixture *fixture, const char *part);
 void fixture_path(const struct store_fixture *fixture, const char *name, char ret_path[128]);
 
 /* Until one of the counts above has reached a number; fails the test after half a minute. */

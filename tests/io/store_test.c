@@ -73,7 +73,7 @@ static void mixed_runs_are_sorted_out(void **state) {
     size_t size = fixture_seal(LANE_EVENT, 1, 2, 1, 20, bytes, sizeof(bytes));
     size += fixture_seal(LANE_EVENT, 4, 5, 2, 20, bytes + size, sizeof(bytes) - size);
     size += fixture_seal(LANE_EVENT, 6, 6, 3, 20, bytes + size, sizeof(bytes) - size);
-    store_submit(f.store, LANE_EVENT, 1, 6, bytes, (uint32_t)size, NULL, 0);
+    fixture_submit_bytes(&f, LANE_EVENT, 1, 6, bytes, size);
     fixture_submit(&f, LANE_FIRE, 7, 7, 3, 20);
     fixture_close(&f);
     fixture_open(&f);
