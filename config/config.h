@@ -173,6 +173,10 @@ struct config_store {
     uint64_t spool_bytes_max;      /* of undelivered entries, all lanes */
     uint32_t readings_commit_ms;   /* a power cut costs at most this much of the readings */
     uint32_t history_days;
+    uint64_t history_bytes_max; /* whichever of both is reached first */
+    uint32_t rollup_days;
+    uint64_t card_bytes; /* 0: nothing is said of it */
+    uint32_t card_cycles;
 };
 
 struct config {

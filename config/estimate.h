@@ -77,4 +77,14 @@ struct estimate_uplink {
 
 NODISCARD enum err estimate_uplink(const struct config *config, uint16_t uplink, struct arena *scratch, struct estimate_uplink *ret_estimate);
 
+/* What the store writes and keeps while nobody takes what is delivered: the worst case, and the one that needs the room. */
+struct estimate_store {
+    double readings_per_s;
+    double device_bytes_reading, device_mb_day; /* the file system's own journal included */
+    double card_years;                          /* 0: no card is named */
+    uint64_t history_bytes, rollup_bytes;       /* at their full age, or their quota */
+    uint64_t needed_bytes;                      /* with the spool, the logs and the ballast */
+};
+void estimate_store(const struct config *config, struct estimate_store *ret_estimate);
+
 #endif

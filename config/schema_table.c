@@ -228,6 +228,18 @@ static const struct schema_key commands_keys[] = {
 };
 SHAPE(schema_commands, commands_keys);
 
+static const struct schema_key card_keys[] = {
+    {.name = "size", .type = SCHEMA_SIZE, .min = 1e6, .max = 1e14, .required = true, .en = "What is printed on it.", .zh = "标称容量。"},
+    {.name = "cycles",
+     .type = SCHEMA_INTEGER,
+     .min = 100,
+     .max = 1e6,
+     .fallback = "3000",
+     .en = "How often each of its cells can be written: 3000 is usual, 10000 and more for industrial ones.",
+     .zh = "每个存储单元的擦写次数：一般 3000，工业级 10000 以上。"},
+};
+SHAPE(schema_card, card_keys);
+
 static const struct schema_key store_keys[] = {
     {.name = "spool",
      .type = SCHEMA_SIZE,
@@ -247,9 +259,28 @@ static const struct schema_key store_keys[] = {
      .type = SCHEMA_INTEGER,
      .min = 1,
      .max = 3650,
-     .fallback = "90",
-     .en = "How long single readings are kept.",
-     .zh = "历史读数保存天数。"},
+     .fallback = "396",
+     .en = "How long single readings are kept: 13 months, so that a month can be compared with that of the year before.",
+     .zh = "历史读数保存天数；缺省 13 个月，便于与去年同月比较。"},
+    {.name = "history",
+     .type = SCHEMA_SIZE,
+     .min = 16e6,
+     .max = 1e12,
+     .fallback = "16 GB",
+     .en = "Most room for the history; then the oldest readings go before their days are over.",
+     .zh = "历史数据最多占用的空间；超出时先删除最早的读数。"},
+    {.name = "rollup_days",
+     .type = SCHEMA_INTEGER,
+     .min = 1,
+     .max = 3650,
+     .fallback = "1095",
+     .en = "How long means, minima and maxima of 10 minutes, hours and days are kept.",
+     .zh = "10 分钟、小时、日统计值保存天数。"},
+    {.name = "card",
+     .type = SCHEMA_MAP,
+     .of = &schema_card,
+     .en = "The card or disk that the state folder is on: `check` then tells how many years it will last.",
+     .zh = "状态目录所在的存储卡；check 据此估算使用年限。"},
 };
 SHAPE(schema_store, store_keys);
 

@@ -266,6 +266,11 @@ void load_store(struct loader *loader) {
     store->spool_bytes_max = schema_u64(&schema_store, map, "spool");
     store->readings_commit_ms = (uint32_t)schema_u64(&schema_store, map, "readings_commit");
     store->history_days = (uint32_t)schema_u64(&schema_store, map, "history_days");
+    store->history_bytes_max = schema_u64(&schema_store, map, "history");
+    store->rollup_days = (uint32_t)schema_u64(&schema_store, map, "rollup_days");
+    const struct node *card = schema_member(&schema_store, map, "card");
+    store->card_bytes = card ? schema_u64(&schema_card, card, "size") : 0;
+    store->card_cycles = card ? (uint32_t)schema_u64(&schema_card, card, "cycles") : 0;
     if (web)
         source_warning(&loader->site, web->key, "'web' has no effect yet: the page comes with a later version");
 }

@@ -15,6 +15,7 @@ enum message {
     MESSAGE_TRACED,
     MESSAGE_STORED,
     MESSAGE_ROWS,
+    MESSAGE_DISK,
     MESSAGE_LINK_UP,
     MESSAGE_LINK_DOWN,
     MESSAGE_ACKED,
@@ -64,21 +65,8 @@ static void carry_out_notify(const struct effect *effect) {
     }
 }
 
-/* Alarms go on from memory when there is no disk: the engine hears that it fails and tries again each second. */
-static void refuse_store(struct bridge *bridge, const struct effect *effect) {
-    if (effect->kind == EFFECT_STORE) {
-        struct store_stored stored = {.lane = effect->store.lane, .err = ERR_IO, .last_seq = effect->store.last_seq};
-        inbox_post(bridge->inbox, MESSAGE_STORED, &stored, sizeof(stored), NULL, 0);
-    } else if (effect->kind == EFFECT_QUERY) {
-        struct store_rows rows = {.uplink = effect->query.uplink, .lane = effect->query.lane, .err = ERR_IO, .after_seq = effect->query.after_seq};
-        inbox_post(bridge->inbox, MESSAGE_ROWS, &rows, sizeof(rows), NULL, 0);
-    }
-}
-
 static void carry_out_store(struct bridge *bridge, const struct effect *effect) {
-    if (!bridge->store)
-        refuse_store(bridge, effect);
-    else if (effect->kind == EFFECT_STORE)
+    if (effect->kind == EFFECT_STORE)
         store_submit(bridge->store, effect->store.lane, effect->store.first_seq, effect->store.last_seq, effect->store.bytes, effect->store.size,
                      effect->store.records, effect->store.records_count);
     else if (effect->kind == EFFECT_HISTORY)
@@ -243,6 +231,11 @@ static void take_message(void *context, uint32_t kind, const void *message, size
     case MESSAGE_ROWS:
         take_store_message(bridge, kind, message, &event);
         return;
+    case MESSAGE_DISK:
+        event.kind = EVENT_DISK;
+        event.disk = message;
+        bridge_step(bridge, &event);
+        return;
     case MESSAGE_LINK_UP:
     case MESSAGE_LINK_DOWN:
     case MESSAGE_ACKED:
@@ -295,6 +288,10 @@ static void sink_rows(void *context, const struct store_rows *rows) {
     inbox_post(((struct bridge *)context)->inbox, MESSAGE_ROWS, rows, sizeof(*rows), NULL, 0);
 }
 
+static void sink_disk(void *context, const struct disk_status *status) {
+    inbox_post(((struct bridge *)context)->inbox, MESSAGE_DISK, status, sizeof(*status), NULL, 0);
+}
+
 static void sink_link_up(void *context, const struct mqtt_link_up *up) {
     inbox_post_now(((struct bridge *)context)->inbox, MESSAGE_LINK_UP, up, sizeof(*up));
 }
@@ -327,7 +324,7 @@ struct bus_sink bridge_bus_sink(struct bridge_bus *bus) {
 }
 
 struct store_sink bridge_store_sink(struct bridge *bridge) {
-    return (struct store_sink){.context = bridge, .stored = sink_stored, .rows = sink_rows, .traced = sink_traced};
+    return (struct store_sink){.context = bridge, .stored = sink_stored, .rows = sink_rows, .traced = sink_traced, .status = sink_disk};
 }
 
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {

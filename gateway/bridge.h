@@ -35,7 +35,7 @@ struct bridge {
     struct trace tcp_trace; /* of all TCP buses: they are stepped on the loop, one at a time */
     struct engine *engine;
     struct effects effects;
-    struct store *store; /* NULL when its folder cannot be used: then every STORE and QUERY fails at once */
+    struct store *store;
     struct mqtt *mqtt;
     struct socket_server *socket; /* NULL: there is none */
     const struct config *config;

@@ -127,6 +127,9 @@ static void take_event(struct engine *engine, const struct event *event) {
     case EVENT_STOP:
         on_stop(engine, event);
         return;
+    case EVENT_DISK:
+        core_on_disk(&engine->core, now, event->disk);
+        return;
     }
 }
 

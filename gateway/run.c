@@ -147,39 +147,15 @@ static enum err failed(const char *what, enum err err) {
     return err;
 }
 
-/* What a store would know that has never been used. */
-static void image_without_store(struct run *run) {
-    const struct config *config = run->config;
-    struct series *series = arena_take(&run->arena, config->points_count, sizeof(*series));
-    uint32_t *of_point = arena_take(&run->arena, config->points_count, sizeof(*of_point));
-    for (unsigned d = 0; d < config->devices_count; d++)
-        for (unsigned p = 0; p < config->devices[d].spec.points_count; p++) {
-            uint32_t point = config->devices[d].first_point + p;
-            of_point[point] = point;
-            series[point] = (struct series){.device = config->devices[d].spec.name, .point = config->devices[d].spec.points[p].name};
-        }
-    run->image = (struct store_image){.next_seq = 1, .absent = true};
-    run->image.series = (struct series_directory){.count = config->points_count, .items = series, .of_point = of_point};
-    for (uint8_t i = 0; i < config->uplinks_count; i++)
-        run->image.uplink_numbers[i] = i;
-}
-
 /* A folder that is not there is a mistake of whoever started this. One that cannot be used, because the disk is full, read-only
- * or failing, is no reason to be blind: alarms go on without it. */
+ * or failing, is no reason to be blind: alarms go on without it, and the store tries on by itself. */
 static enum err open_store(struct run *run, const char *state_dir) {
     struct bridge *bridge = &run->bridge;
     struct store_sink sink = bridge_store_sink(bridge);
     enum err err = store_open(state_dir, run->config, &run->arena, &sink, &run->image, &bridge->store);
-    if (err == ERR_OK)
-        return ERR_OK;
-    bridge_drain(bridge); /* what the store has to say about it; nothing else has begun */
-    struct stat status;
-    if (err == ERR_BUSY || err == ERR_NOMEM || stat(state_dir, &status) != 0 || !S_ISDIR(status.st_mode))
-        return failed("the gateway cannot start", err);
-    log_text(TRACE_ERROR, "without %s the gateway runs from memory: alarms and readings are sent, but nothing survives a restart", state_dir);
-    bridge->store = NULL;
-    image_without_store(run);
-    return ERR_OK;
+    if (err != ERR_OK)
+        bridge_drain(bridge); /* what the store has to say about it; nothing else has begun */
+    return failed("the gateway cannot start", err);
 }
 
 static enum err open_all(struct run *run, const char *state_dir) {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* yanhuo check -c FILE [--profiles DIR]: everything that is wrong with a configuration, then what it will cost. Exit status 0,
- * or 2 when there is an error. Diagnostics and the table go to stdout, because they are what was asked for. */
+/* yanhuo check -c FILE [-s DIR] [--profiles DIR]: everything that is wrong with a configuration, then what it will cost. Exit status
+ * 0, or 2 when there is an error, or the state folder's disk is too small for what is asked. Diagnostics and the table go to stdout, because they are what was asked for. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "config/estimate.h"
 #include "config/load.h"
 #include "gateway/commands/commands.h"
+#include "gateway/io/store_files.h"
 #include "sensors/bus_rtu.h"
 
 static void print_cases(const int64_t *cases_us) {
@@ -78,6 +80,41 @@ static void print_uplink(const struct config *config, uint16_t index, struct are
            uplink.other_mb, uplink.messages_per_hour);
 }
 
+static void print_store(const struct config *config) {
+    struct estimate_store store;
+    estimate_store(config, &store);
+    printf("  store  %.4g readings/s, at most %.0f bytes on the device a reading, %.0f MB a day", store.readings_per_s, store.device_bytes_reading,
+           store.device_mb_day);
+    if (store.card_years > 0)
+        printf("; the card lasts about %.3g years", store.card_years);
+    printf("\n         needs up to %.1f GB: undelivered %.1f, history %.1f, means %.1f\n", (double)store.needed_bytes / 1e9,
+           (double)config->store.spool_bytes_max / 1e9, (double)store.history_bytes / 1e9, (double)store.rollup_bytes / 1e9);
+}
+
+/* What is in the folder already counts as room: it is part of what is asked. True when there is enough, or nobody knows. */
+static bool disk_suffices(const struct config *config, const char *state_dir) {
+    static const char *const names[] = {"spool.db", "history.db"};
+    struct estimate_store store;
+    int64_t room = files_room(state_dir);
+    if (room < 0) {
+        printf("%s: error: its disk cannot be looked at; the state folder must exist\n", state_dir);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[STORE_PATH_SIZE];
+        struct stat status;
+        if (files_path(state_dir, names[i], path) == ERR_OK && stat(path, &status) == 0)
+            room += status.st_size;
+    }
+    estimate_store(config, &store);
+    if ((uint64_t)room >= store.needed_bytes)
+        return true;
+    printf("%s: error: its disk has room for %.1f GB, but %.1f GB are needed; use a larger one, or lower store.history, history_days, "
+           "rollup_days or spool\n",
+           state_dir, (double)room / 1e9, (double)store.needed_bytes / 1e9);
+    return false;
+}
+
 static void print_table(const struct config *config) {
     struct arena scratch;
     arena_init(&scratch);
@@ -88,11 +125,12 @@ static void print_table(const struct config *config) {
         print_bus(config, i, &scratch);
     for (uint16_t i = 0; i < config->uplinks_count; i++)
         print_uplink(config, i, &scratch);
+    print_store(config);
     printf("hash %s, profiles %s\n", config->hash, config->profiles_hash);
     arena_done(&scratch);
 }
 
-static int check(const char *path, const char *profiles) {
+static int check(const char *path, const char *profiles, const char *state_dir) {
     struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
     struct arena arena;
     const struct config *config;
@@ -103,6 +141,10 @@ static int check(const char *path, const char *profiles) {
     diagnostics_print(diagnostics, stdout);
     if (err == ERR_OK)
         print_table(config);
+    if (err == ERR_OK && state_dir && !disk_suffices(config, state_dir)) {
+        err = ERR_FULL;
+        diagnostics->errors++;
+    }
     printf("%u %s, %u %s\n", diagnostics->errors, diagnostics->errors == 1 ? "error" : "errors", diagnostics->warnings,
            diagnostics->warnings == 1 ? "warning" : "warnings");
     arena_done(&arena);
@@ -113,13 +155,15 @@ static int check(const char *path, const char *profiles) {
 
 int command_check(int argc, char **argv) {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"profiles", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    const char *path = NULL, *profiles = config_profiles_dir();
+        {"config", required_argument, NULL, 'c'}, {"state", required_argument, NULL, 's'}, {"profiles", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    const char *path = NULL, *profiles = config_profiles_dir(), *state_dir = NULL;
     bool usage = false, help = false;
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:s:h", options, NULL)) != -1;) {
         if (option == 'c')
             path = optarg;
+        else if (option == 's')
+            state_dir = optarg;
         else if (option == 'p')
             profiles = optarg;
         else if (option == 'h')
@@ -129,12 +173,13 @@ int command_check(int argc, char **argv) {
     }
     if (help || usage || !path || optind < argc) {
         fprintf(help ? stdout : stderr,
-                "usage: yanhuo %s -c FILE [--profiles DIR]\n\n"
+                "usage: yanhuo %s -c FILE [-s DIR] [--profiles DIR]\n\n"
                 "  -c, --config FILE    the configuration (required)\n"
+                "  -s, --state DIR      the state folder: is its disk large enough?\n"
                 "      --profiles DIR   device profiles; those installed with the program by default\n\n"
                 "Ends with status 0 when it can be run, warnings or not, and 2 when there is an error.\n",
                 argv[0]);
         return help ? 0 : 2;
     }
-    return check(path, profiles);
+    return check(path, profiles, state_dir);
 }

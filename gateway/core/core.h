@@ -108,6 +108,8 @@ struct core {
     int64_t readings_due_us;             /* when the readings lane goes to the store */
     int64_t store_retry_us[LANES_COUNT]; /* after a failure; 0 otherwise */
     bool store_failing;
+    struct disk_status disk_told; /* as an event */
+    int64_t disk_due_us;          /* none before */
     int64_t gap_due_us, gap_pause_us;
     struct { /* told by the store, not yet by us */
         uint64_t from_seq, to_seq, count;
@@ -129,6 +131,7 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
 void core_on_polled(struct core *core, const struct polled *polled);
 void core_on_written(struct core *core, const struct written *written);
 void core_on_stored(struct core *core, const struct event *event);
+void core_on_disk(struct core *core, const struct now *now, const struct disk_status *disk);
 void core_on_time(struct core *core, const struct now *now);
 void core_on_stop(struct core *core, const struct now *now);
 

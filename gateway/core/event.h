@@ -39,6 +39,14 @@ struct store_image {
 
 /* ---- events ---- */
 
+/* How the disk is, as the store tells it. */
+struct disk_status {
+    bool is_volatile;     /* nothing that happens now would survive a restart */
+    bool full;            /* room is made by the oldest readings */
+    uint32_t quarantined; /* damaged files put aside since the start */
+    uint64_t device_bytes_hour, device_bytes_reading; /* written to the device in the last hour, and a reading; 0 when not known */
+};
+
 enum event_kind {
     EVENT_START,
     EVENT_TICK,
@@ -53,6 +61,7 @@ enum event_kind {
     EVENT_COMMAND,
     EVENT_FLOOD,
     EVENT_STOP,
+    EVENT_DISK,
 };
 
 /* Why a link is down; each has one clear sentence (link_reason_sentence). */
@@ -117,6 +126,7 @@ struct event {
             int code;
             int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
+        const struct disk_status *disk;
         const struct command *command; /* from a broker or a local client, read by gateway/io/command_json */
         struct {
             uint16_t uplink;
@@ -229,6 +239,7 @@ struct engine_counters {
     uint64_t lost[LANES_COUNT], evicted[LANES_COUNT], store_failures;
     uint64_t alarms_active, alarm_transitions, chatters;
     int64_t poll_late_max_us;
+    struct disk_status disk;
     struct {
         uint64_t accepted, refused;
         uint64_t dropped;         /* too many, never looked at */

@@ -5,7 +5,8 @@
  *
  * Guarantees: `stored` is called only after the fsync of the commit that holds the run; a run and its alarm records are one
  * commit; what every uplink has acknowledged is deleted, the rest stays until the quota drops the oldest readings first
- * (then events, fire last), told by `evicted_*`; a damaged file is renamed NAME.corrupt-TIME and a new one begun. */
+ * (then events, fire last), told by `evicted_*`; a damaged file, found at start or met in use, is renamed NAME.corrupt-TIME and a new
+ * one begun with what can be read of it; a disk that fails or is not there is tried again until it is back, without a restart. */
 #ifndef YANHUO_STORE_H
 #define YANHUO_STORE_H
 
@@ -38,12 +39,14 @@ struct store_sink {
     void (*stored)(void *context, const struct store_stored *stored);
     void (*rows)(void *context, const struct store_rows *rows);
     void (*traced)(void *context, const struct trace_line *line); /* quarantined, disk full, disk back, slow commit */
+    void (*status)(void *context, const struct disk_status *status); /* each minute, and when anything but the numbers changed */
 };
 
 /* Opens or creates the files in `dir`, assigns numbers to new series and uplinks, reads cursors and alarm records into
- * *ret_image (memory from `arena`), then starts the threads. Blocks: start-up only. A file that cannot be used is put aside
- * and a new one begun. A failure has a line on the sink: ERR_IO when the folder cannot be written, ERR_BUSY when another
- * process has it, ERR_FULL, ERR_NOMEM. The lines of store_open itself come on the caller's thread. */
+ * *ret_image (memory from `arena`), then starts the threads. Blocks: start-up only. A folder that is there but cannot be used is no
+ * failure: the image is absent, every run and query is answered with ERR_IO, and from the moment at which the folder can be had
+ * they are done. A failure has a line on the sink: ERR_IO when there is no such folder, ERR_BUSY when another process has it,
+ * ERR_NOMEM. The lines of store_open itself come on the caller's thread. */
 NODISCARD enum err store_open(const char *dir, const struct config *config, struct arena *arena, const struct store_sink *sink,
                               struct store_image *ret_image, struct store **ret_store);
 

@@ -130,15 +130,19 @@ static void check_one(struct database *database, const char *table, struct datab
     statement_done(statement);
 }
 
-enum err database_check(struct database *database, const char *const *tables, bool whole, struct database_failure *ret_failure) {
+enum err database_check_tables(struct database *database, const char *const *tables, struct database_failure *ret_failure) {
     struct database_failure found = {.err = ERR_OK};
-    if (whole || database_number(database, "PRAGMA page_count") <= CHECK_PAGES_MAX)
-        check_one(database, "1", &found);
-    for (; !whole && *tables; tables++)
+    for (; *tables; tables++)
         check_one(database, *tables, &found);
     if (database_clear(database, ret_failure) == ERR_OK)
         *ret_failure = found;
     return ret_failure->err;
+}
+
+enum err database_check(struct database *database, const char *const *tables, struct database_failure *ret_failure) {
+    static const char *const everything[] = {"1", NULL};
+    bool whole = database_number(database, "PRAGMA page_count") <= CHECK_PAGES_MAX;
+    return database_check_tables(database, whole ? everything : tables, ret_failure);
 }
 
 void database_run(struct database *database, const char *sql) {

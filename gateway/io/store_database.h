@@ -34,8 +34,11 @@ NODISCARD enum err database_open(const char *path, enum database_mode mode, stru
 void database_close(struct database *database); /* finalises its statements; NULL is allowed */
 
 /* Looks for damage; ERR_CORRUPT with what was found first. In a large file, which would hold up the start, only in the
- * tables named in `tables` (ended by NULL), unless `whole`. */
-NODISCARD enum err database_check(struct database *database, const char *const *tables, bool whole, struct database_failure *ret_failure);
+ * tables named in `tables` (ended by NULL): what lies deeper is met in use. */
+NODISCARD enum err database_check(struct database *database, const char *const *tables, struct database_failure *ret_failure);
+
+/* The same of these tables only, however small the file is. */
+NODISCARD enum err database_check_tables(struct database *database, const char *const *tables, struct database_failure *ret_failure);
 
 /* Runs SQL that returns nothing. */
 void database_run(struct database *database, const char *sql);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -74,28 +76,71 @@ enum err files_quarantine(const char *path, int64_t wall_ms, char ret_path[STORE
     return rename(path, ret_path) < 0 ? ERR_IO : ERR_OK;
 }
 
-static void note_path(const char *path, char ret_note[STORE_PATH_SIZE + 8]) {
-    snprintf(ret_note, STORE_PATH_SIZE + 8, "%s.check", path);
-}
-
-void files_note_damage(const char *path) {
-    char note[STORE_PATH_SIZE + 8];
-    note_path(path, note);
-    int fd = open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-    if (fd >= 0)
-        close(fd);
-}
-
-bool files_take_note(const char *path) {
-    char note[STORE_PATH_SIZE + 8];
-    note_path(path, note);
-    return unlink(note) == 0;
-}
-
 void files_sync_folder(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
         close(fd);
     }
+}
+
+int64_t files_room(const char *dir) {
+    struct statvfs status;
+    if (statvfs(dir, &status) != 0)
+        return -1;
+    return (int64_t)status.f_bavail * (int64_t)status.f_frsize;
+}
+
+bool files_make_ballast(const char *dir) {
+    char path[STORE_PATH_SIZE];
+    struct stat status;
+    if (files_path(dir, BALLAST_NAME, path) != ERR_OK)
+        return false;
+    if (stat(path, &status) == 0 && status.st_size == (off_t)BALLAST_SIZE)
+        return true;
+    if (files_room(dir) < 4 * (int64_t)BALLAST_SIZE)
+        return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    bool made = fd >= 0 && posix_fallocate(fd, 0, BALLAST_SIZE) == 0;
+    if (fd >= 0)
+        close(fd);
+    if (!made)
+        unlink(path);
+    return made;
+}
+
+bool files_give_ballast(const char *dir) {
+    char path[STORE_PATH_SIZE];
+    return files_path(dir, BALLAST_NAME, path) == ERR_OK && unlink(path) == 0;
+}
+
+/* The number behind the name, as "write_bytes: 4096"; -1 when there is none. */
+static int64_t io_number(const char *text, const char *name) {
+    char digits[24];
+    uint64_t number;
+    const char *at = strstr(text, name);
+    if (!at)
+        return -1;
+    at += strlen(name);
+    size_t length = strspn(at, "0123456789");
+    if (length >= sizeof(digits))
+        return -1;
+    memcpy(digits, at, length);
+    digits[length] = '\0';
+    return text_read_u64(digits, &number) && number <= INT64_MAX ? (int64_t)number : -1;
+}
+
+int64_t files_device_bytes(void) {
+    char text[512];
+    int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (length <= 0)
+        return -1;
+    text[length] = '\0';
+    int64_t cancelled = io_number(text, "cancelled_write_bytes: "), written = io_number(text, "\nwrite_bytes: ");
+    if (written < 0 || cancelled < 0)
+        return -1;
+    return written > cancelled ? written - cancelled : 0;
 }

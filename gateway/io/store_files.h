@@ -21,10 +21,18 @@ NODISCARD enum err files_path(const char *dir, const char *name, char ret_path[S
 /* Renames PATH, PATH-wal and PATH-shm to PATH.corrupt-TIME..., never over an existing file. ret_path is PATH's new name. */
 NODISCARD enum err files_quarantine(const char *path, int64_t wall_ms, char ret_path[STORE_PATH_SIZE]);
 
-/* A note beside PATH that it was found damaged while in use, so that the next start looks through all of it. */
-void files_note_damage(const char *path);
-/* Is there such a note? It is taken away. */
-bool files_take_note(const char *path);
+/* A file of BALLAST_SIZE that holds nothing. On a full disk even a deletion needs room to be written; then it is given up, and made
+ * again when there is room for it four times. */
+#define BALLAST_NAME "ballast"
+#define BALLAST_SIZE (4u << 20) /* a whole write-ahead log of the spool */
+bool files_make_ballast(const char *dir); /* true: it is there */
+bool files_give_ballast(const char *dir); /* true: it was there */
+/* Bytes that this user may still write in the folder; -1 when that cannot be known. */
+int64_t files_room(const char *dir);
+
+/* Bytes this process made the kernel write to devices so far, without those taken back by deletion before they were written;
+ * the file system's own journal is not in it. -1 when the kernel does not count. */
+int64_t files_device_bytes(void);
 
 /* Makes names created or changed in the folder durable. */
 void files_sync_folder(const char *dir);

@@ -6,10 +6,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/io/store_rollup.h"
 #include "gateway/io/store_spool.h"
 
 #define SLOT_NONE INT64_MIN
 #define POOL_BLOCKS_MORE 64
+#define ROOM_PAGES 2048   /* a slot's chunks at a thousand series, each in two pages of its own */
+#define EVICTIONS_MAX 8   /* hours dropped for one batch: after a quota was lowered the rest follows with later ones */
+#define HOUR_SLOTS (3600000 / SLOT_MS)
 
 struct block {
     struct block *next;
@@ -25,13 +29,15 @@ struct open_chunk { /* of one series in the slot under way */
 
 struct history {
     struct database *database;
-    uint32_t series_count, days;
+    uint32_t series_count, days, rollup_days;
+    struct rollup *rollup;
     struct open_chunk *open; /* by series */
     int64_t slot;            /* SLOT_NONE when nothing is open */
     struct block *free;
     uint8_t *scratch; /* one chunk in one piece */
     size_t scratch_size;
-    uint64_t refused;
+    uint64_t refused, readings;
+    int64_t pages_max, pages_quota; /* what the file may use now, and as configured; 0: as much as it likes */
     struct statement *put_tail, *find_chunk, *put_chunk, *expire, *oldest;
 };
 
@@ -41,19 +47,31 @@ enum err history_create(struct database *database, struct database_failure *ret_
     enum err err = database_clear(database, ret_failure);
     if (err != ERR_OK || version == HISTORY_VERSION)
         return err;
-    if (version || tables) {
+    if (version > HISTORY_VERSION || (version == 0 && tables)) {
         snprintf(ret_failure->text, sizeof(ret_failure->text), "its schema %lld is not known to this version", (long long)version);
         return ret_failure->err = ERR_CORRUPT;
     }
     database_begin(database);
-    database_run(database, "CREATE TABLE chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "CREATE TABLE tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "PRAGMA user_version = 1");
+    database_run(database, "CREATE TABLE IF NOT EXISTS chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "CREATE TABLE IF NOT EXISTS tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
+                           "PRAGMA user_version = 2");
     database_run(database, series_sql);
+    database_run(database, rollup_sql);
     return database_end(database, ret_failure);
 }
 
 /* ---- open chunks in memory ---- */
+
+/* As configured: derived values and alarms come with the readings that they are made of, and what is more is written early. */
+static uint64_t slot_readings(const struct config *config) {
+    uint64_t sum = 0;
+    for (unsigned d = 0; d < config->devices_count; d++)
+        for (unsigned p = 0; p < config->devices[d].spec.points_count; p++) {
+            uint32_t every_ms = config->devices[d].spec.points[p].every_ms;
+            sum += every_ms ? SLOT_MS / every_ms + 1 : 1;
+        }
+    return sum;
+}
 
 /* Writing the links uses each page once. */
 static void pool_add(struct history *history, uint64_t count, struct arena *arena) {
@@ -64,9 +82,9 @@ static void pool_add(struct history *history, uint64_t count, struct arena *aren
 }
 
 /* Every series has a last block that is not full. */
-static void pool_init(struct history *history, uint64_t slot_readings, struct arena *arena) {
+static void pool_init(struct history *history, uint64_t readings, struct arena *arena) {
     uint64_t most = POOL_BYTES_MAX / sizeof(struct block);
-    uint64_t count = slot_readings < POOL_BYTES_MAX ? slot_readings * POOL_READING_SIZE / POOL_BLOCK_SIZE + history->series_count + 1 : most;
+    uint64_t count = readings < POOL_BYTES_MAX ? readings * POOL_READING_SIZE / POOL_BLOCK_SIZE + history->series_count + 1 : most;
     pool_add(history, count < most ? count : most, arena);
 }
 
@@ -203,6 +221,7 @@ static int64_t slot_next(struct history *history, int64_t after, int64_t at_ms, 
             history->refused += after == SLOT_NONE; /* counted in the first pass */
             continue;
         }
+        history->readings += after == SLOT_NONE;
         int64_t slot = chunk_slot(reading.at_ms);
         if (slot > after && (next == SLOT_NONE || slot < next))
             next = slot;
@@ -260,9 +279,23 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
     }
 }
 
+/* Room for what a batch can need, by the oldest hours; what is open in memory is never older. */
+static void room_make(struct history *history) {
+    for (unsigned i = 0; history->pages_max && i < EVICTIONS_MAX; i++) {
+        int64_t used =
+            database_number(history->database, "PRAGMA page_count") - database_number(history->database, "PRAGMA freelist_count");
+        if (used + ROOM_PAGES <= history->pages_max || !statement_step(history->oldest))
+            return;
+        int64_t oldest = statement_int(history->oldest, 0) >> CHUNK_SERIES_BITS;
+        statement_reset(history->oldest);
+        statement_bind_int(history->expire, 1, (oldest + HOUR_SLOTS) << CHUNK_SERIES_BITS);
+        statement_step(history->expire);
+    }
+}
+
 enum err history_add(struct history *history, int64_t at_ms, const uint8_t *bytes, size_t size, struct database_failure *ret_failure) {
-    *ret_failure = (struct database_failure){.err = ERR_OK};
-    enum err err = ERR_OK;
+    room_make(history);
+    enum err err = database_clear(history->database, ret_failure);
     int64_t slot = slot_next(history, SLOT_NONE, at_ms, bytes, size);
     for (; err == ERR_OK && slot != SLOT_NONE; slot = slot_next(history, slot, at_ms, bytes, size))
         err = slot_take(history, slot, at_ms, bytes, size, ret_failure);
@@ -271,12 +304,16 @@ enum err history_add(struct history *history, int64_t at_ms, const uint8_t *byte
 
 /* ---- life ---- */
 
-enum err history_open(struct database *database, uint32_t series_count, uint64_t slot_readings, uint32_t days, struct arena *arena,
+enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
                       struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
-    *history = (struct history){.database = database, .series_count = series_count, .days = days, .slot = SLOT_NONE};
+    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE};
+    history->days = config->store.history_days;
+    history->rollup_days = config->store.rollup_days;
+    history->pages_max = history->pages_quota = (int64_t)(config->store.history_bytes_max / DATABASE_PAGE_SIZE);
+    history->rollup = rollup_open(database, series_count, config->utc_offset_minutes, arena);
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
-    pool_init(history, slot_readings, arena);
+    pool_init(history, slot_readings(config), arena);
     history->put_tail = database_prepare(database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
     history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
     history->put_chunk = database_prepare(database, "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)");
@@ -316,12 +353,30 @@ enum err history_expire(struct history *history, int64_t wall_ms, struct databas
             statement_step(history->expire);
         }
     }
+    if (history->rollup_days) /* of a clock that is trusted, and small */
+        rollup_expire(history->rollup, wall_ms - (int64_t)history->rollup_days * 86400000);
     return database_clear(history->database, ret_failure);
+}
+
+enum err history_roll(struct history *history, int64_t wall_ms, bool *ret_more, struct database_failure *ret_failure) {
+    int64_t until = wall_ms > 0 ? chunk_slot(wall_ms) : 0; /* not into a future that a wrong time made up */
+    if (history->slot != SLOT_NONE && history->slot < until)
+        until = history->slot; /* its readings are not packed yet */
+    return rollup_advance(history->rollup, until, ret_more, ret_failure);
 }
 
 enum err history_checkpoint(struct history *history, struct database_failure *ret_failure) {
     database_run(history->database, "PRAGMA wal_checkpoint(PASSIVE)");
     return database_clear(history->database, ret_failure);
+}
+
+void history_tighten(struct history *history, bool tight) {
+    history->pages_max = tight ? database_number(history->database, "PRAGMA page_count") : history->pages_quota;
+    database_clear(history->database, NULL); /* the next write meets it again */
+}
+
+uint64_t history_readings(const struct history *history) {
+    return history->readings;
 }
 
 uint64_t history_refused(const struct history *history) {

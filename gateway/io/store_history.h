@@ -11,7 +11,7 @@
 #include "gateway/io/store_chunk.h"
 #include "gateway/io/store_database.h"
 
-#define HISTORY_VERSION 1
+#define HISTORY_VERSION 2 /* 1 had no rollups, and gets them */
 #define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
 #define POOL_READING_SIZE 4       /* bytes set aside for one: sensors' numbers take about 3 */
 #define POOL_BYTES_MAX (1u << 20) /* a slot of 1,000 readings a second; ten times as many are written every 30 s */
@@ -21,8 +21,8 @@ struct history;
 
 /* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
 NODISCARD enum err history_create(struct database *database, struct database_failure *ret_failure);
-/* Reads the tail. `slot_readings` is about how many readings a slot will have. Takes its tables and blocks from the arena. */
-NODISCARD enum err history_open(struct database *database, uint32_t series_count, uint64_t slot_readings, uint32_t days, struct arena *arena,
+/* Reads the tail. Takes its tables and blocks from the arena, sized by what the site reads; quotas and civil time from `config`. */
+NODISCARD enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
                                 struct history **ret_history, struct database_failure *ret_failure);
 void history_close(struct history *history); /* not the database; NULL is allowed */
 
@@ -31,8 +31,13 @@ NODISCARD enum err history_add(struct history *history, int64_t at_ms, const uin
 /* Deletes what is older than the days to keep, at most one day a call, so that a clock that is wrong for an hour does not
  * cost everything. */
 NODISCARD enum err history_expire(struct history *history, int64_t wall_ms, struct database_failure *ret_failure);
+/* Writes the rollups of what is over at this time, at most a day of them a call; true when there is more to do. */
+NODISCARD enum err history_roll(struct history *history, int64_t wall_ms, bool *ret_more, struct database_failure *ret_failure);
 /* Puts what was committed where a power cut cannot reach it. */
 NODISCARD enum err history_checkpoint(struct history *history, struct database_failure *ret_failure);
+/* The disk is full: before more is written the oldest goes, an hour at a time, so that the file does not grow. */
+void history_tighten(struct history *history, bool tight);
+uint64_t history_readings(const struct history *history); /* taken since history_open */
 uint64_t history_refused(const struct history *history); /* readings with a series or time that cannot be */
 
 /* All readings of one series in [from_ms, to_ms], in the order of their times within each batch that was written; false from

@@ -9,6 +9,9 @@
 
 const char *const spool_lane_tables[LANES_COUNT] = {"run_fire", "run_event", "run_reading"};
 
+const char record_put_sql[] = "INSERT OR REPLACE INTO record VALUES(?, ?, ?)";
+const char record_remove_sql[] = "DELETE FROM record WHERE owner = ? AND name = ?";
+
 const char series_sql[] = "CREATE TABLE IF NOT EXISTS series(number INTEGER PRIMARY KEY, device TEXT NOT NULL, point TEXT NOT NULL,"
                           " unit TEXT NOT NULL, scale REAL NOT NULL, shift REAL NOT NULL, UNIQUE(device, point, unit, scale, shift))";
 
@@ -71,11 +74,13 @@ static void series_bind(struct statement *statement, const char *device, const s
     statement_bind_double(statement, 5, point->offset);
 }
 
-/* Every point of the configuration gets the number of its series, a new one if it has none. False when there are too many. */
-static bool series_assign(struct database *database, const struct config *config, uint32_t *of_point) {
+/* Every point of the configuration gets the number of its series, a new one if it has none. False when there are too many. A
+ * told number that belongs to another series already is not taken, and the caller sees that the numbers differ. */
+static bool series_assign(struct database *database, const struct config *config, const uint32_t *told, uint32_t *of_point) {
     struct statement *find =
         database_prepare(database, "SELECT number FROM series WHERE device = ? AND point = ? AND unit = ? AND scale = ? AND shift = ?");
     struct statement *add = database_prepare(database, "INSERT INTO series(device, point, unit, scale, shift, number) VALUES(?, ?, ?, ?, ?, ?)");
+    struct statement *taken = database_prepare(database, "SELECT 1 FROM series WHERE number = ?");
     int64_t next = database_number(database, "SELECT coalesce(max(number) + 1, 0) FROM series");
     for (unsigned d = 0; d < config->devices_count; d++) {
         const struct device_spec *device = &config->devices[d].spec;
@@ -88,13 +93,22 @@ static bool series_assign(struct database *database, const struct config *config
                 continue;
             }
             *number = (uint32_t)next;
+            if (told) {
+                uint32_t wanted = told[number - of_point];
+                statement_bind_int(taken, 1, wanted);
+                if (!statement_step(taken))
+                    *number = wanted;
+                statement_reset(taken);
+            }
+            next = *number >= next ? (int64_t)*number + 1 : next;
             series_bind(add, device->name, &device->points[p]);
-            statement_bind_int(add, 6, next++);
+            statement_bind_int(add, 6, *number);
             statement_step(add);
         }
     }
     statement_done(find);
     statement_done(add);
+    statement_done(taken);
     return next <= SERIES_MAX;
 }
 
@@ -158,7 +172,7 @@ static int uplink_index(const struct config *config, const char *name) {
 
 /* Uplinks that left the configuration go with their cursors; new ones take the lowest free numbers. Entries of before carry
  * a reused bit perhaps, but lie below the new uplink's cursors, which start at the present end. */
-static void uplinks_assign(struct database *database, const struct config *config, uint64_t *next_seq, struct spool *spool) {
+static void uplinks_assign(struct database *database, const struct config *config, const uint8_t *told, uint64_t *next_seq, struct spool *spool) {
     bool known[UPLINKS_MAX] = {false}, used[UPLINKS_MAX] = {false}, gone[UPLINKS_MAX] = {false};
     struct statement *read = database_prepare(database, "SELECT number, name FROM uplink WHERE number BETWEEN 0 AND 15");
     while (statement_step(read)) {
@@ -195,7 +209,7 @@ static void uplinks_assign(struct database *database, const struct config *confi
     for (unsigned i = 0; i < config->uplinks_count; i++) {
         if (known[i])
             continue;
-        unsigned number = 0;
+        unsigned number = told && !used[told[i]] ? told[i] : 0;
         while (used[number])
             number++;
         CHECK(number < UPLINKS_MAX);
@@ -256,8 +270,8 @@ static void gaps_read(struct spool *spool) {
 static void spool_prepare(struct spool *spool) {
     struct database *database = spool->database;
     spool->put_cursor = database_prepare(database, "INSERT OR REPLACE INTO cursor VALUES(?, ?, ?, ?)");
-    spool->put_record = database_prepare(database, "INSERT OR REPLACE INTO record VALUES(?, ?, ?)");
-    spool->remove_record = database_prepare(database, "DELETE FROM record WHERE owner = ? AND name = ?");
+    spool->put_record = database_prepare(database, record_put_sql);
+    spool->remove_record = database_prepare(database, record_remove_sql);
     spool->put_next_seq = database_prepare(database, "INSERT INTO meta VALUES('next_seq', ?1)"
                                                      " ON CONFLICT(key) DO UPDATE SET value = max(value, ?1)");
     spool->put_gap = database_prepare(database, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?)");
@@ -282,18 +296,19 @@ static int64_t pages_allowed(const struct config *config, const struct store_ima
     return (entries > SPOOL_PAGES_MIN ? entries : SPOOL_PAGES_MIN) + others;
 }
 
-enum err spool_load(struct database *database, struct database *history, const struct config *config, struct arena *arena,
-                    struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed, struct database_failure *ret_failure) {
+enum err spool_load(struct database *database, struct database *history, const struct config *config, const struct store_image *told,
+                    struct arena *arena, struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed,
+                    struct database_failure *ret_failure) {
     *ret_failed = database;
     *ret_spool = (struct spool){.database = database, .uplinks_count = config->uplinks_count};
     *ret_image = (struct store_image){.next_seq = 1};
     uint32_t *of_point = arena_take(arena, config->points_count ? config->points_count : 1, sizeof(*of_point));
     database_begin(database);
     uint64_t next_seq = next_seq_read(database);
-    uplinks_assign(database, config, &next_seq, ret_spool);
+    uplinks_assign(database, config, told ? told->uplink_numbers : NULL, &next_seq, ret_spool);
     meta_write(database, config, next_seq, ret_image);
     series_copy(history, database);
-    bool enough = series_assign(database, config, of_point);
+    bool enough = series_assign(database, config, told ? told->series.of_point : NULL, of_point);
     enum err err = database_end(database, ret_failure);
     if (err == ERR_OK && !enough) {
         snprintf(ret_failure->text, sizeof(ret_failure->text), "more than %d series were ever recorded", SERIES_MAX);
@@ -319,7 +334,7 @@ enum err spool_load(struct database *database, struct database *history, const s
     records_read(database, arena, ret_image);
     gaps_read(ret_spool);
     spool_prepare(ret_spool);
-    ret_spool->pages_max = pages_allowed(config, ret_image);
+    ret_spool->pages_max = ret_spool->pages_quota = pages_allowed(config, ret_image);
     char sql[64];
     snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)ret_spool->pages_max + SPOOL_PAGES_SPARE);
     database_run(database, sql);

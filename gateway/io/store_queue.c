@@ -130,6 +130,13 @@ void queue_stop(struct store_queue *queue) {
     pthread_mutex_unlock(&queue->mutex);
 }
 
+void queue_wake(struct store_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    queue->woken = true;
+    pthread_cond_signal(&queue->writer);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 int64_t queue_busy_us(struct store_queue *queue) {
     pthread_mutex_lock(&queue->mutex);
     int64_t since_us = queue->working_since_us;
@@ -164,8 +171,9 @@ static bool work_find(struct store_queue *queue, int64_t until_us, enum work *re
         *ret_work = WORK_CURSORS;
     } else if (queue->stopping) {
         *ret_work = WORK_STOP;
-    } else if (until_us <= now_us) {
+    } else if (until_us <= now_us || queue->woken) {
         *ret_work = WORK_TIME;
+        queue->woken = false;
     } else {
         return false;
     }

@@ -11,7 +11,7 @@
 #include "gateway/engine.h"
 
 #define HISTORY_BATCHES_MAX 8   /* batches of a few seconds each: what a busy card may hold up */
-#define CURSOR_DELAY_US 5000000 /* a cursor is written at most this long after it moved */
+#define CURSOR_DELAY_US 15000000 /* a cursor is written at most this long after it moved; each run brings it along, so this is for when there is none */
 
 struct buffer {
     uint8_t *bytes;
@@ -22,7 +22,8 @@ bool buffer_set(struct buffer *buffer, const uint8_t *bytes, size_t size);
 
 struct record_row { /* one record, or with size 0 its removal */
     char owner[RECORD_NAME_SIZE], name[RECORD_NAME_SIZE];
-    uint8_t bytes[RECORD_SIZE], size;
+    uint8_t bytes[RECORD_SIZE];
+    uint16_t size;
 };
 
 struct run { /* read by the writer without the lock while its slot is WORKING */
@@ -51,7 +52,7 @@ enum slot_state { SLOT_EMPTY, SLOT_WAITING, SLOT_WORKING };
 struct store_queue {
     pthread_mutex_t mutex;
     pthread_cond_t writer, reader;
-    bool stopping;
+    bool stopping, woken;
     int64_t working_since_us; /* NOW_NEVER while the writer waits */
     enum slot_state runs_state[LANES_COUNT], queries_state[UPLINKS_MAX];
     struct run runs[LANES_COUNT];
@@ -76,6 +77,8 @@ void queue_put_cursor(struct store_queue *queue, uint16_t uplink, enum lane lane
 void queue_put_query(struct store_queue *queue, const struct query *query);
 void queue_stop(struct store_queue *queue);
 int64_t queue_busy_us(struct store_queue *queue);
+/* Makes the writer look at once, as if its time had come. */
+void queue_wake(struct store_queue *queue);
 
 /* The writer's side. Waits until there is work or `until_us`: fire first, then events, readings, history, cursors that are
  * due; TIME when nothing came; STOP only when everything submitted is done. */

@@ -29,13 +29,13 @@ enum err rows_open(const char *path, struct rows_reader *ret_reader, struct data
     return err;
 }
 
-enum err rows_read(struct rows_reader *reader, const struct query *query, uint16_t bit, uint8_t *bytes, size_t *ret_size, uint64_t *ret_through_seq,
-                   struct database_failure *ret_failure) {
+enum err rows_read(struct rows_reader *reader, const struct query *query, uint16_t bit, const struct cursor *acked, uint8_t *bytes, size_t *ret_size,
+                   uint64_t *ret_through_seq, struct database_failure *ret_failure) {
     struct statement *select = reader->select[query->lane];
     uint64_t through_seq = query->through_seq;
     size_t used = 0;
     bool full = false;
-    statement_bind_int(select, 1, (int64_t)(query->after_seq + 1));
+    statement_bind_int(select, 1, (int64_t)cursor_next(acked, query->after_seq + 1));
     statement_bind_int(select, 2, (int64_t)query->through_seq);
     statement_bind_int(select, 3, bit);
     while (!full && statement_step(select)) {
@@ -44,7 +44,7 @@ enum err rows_read(struct rows_reader *reader, const struct query *query, uint16
         struct entry entry;
         /* A damaged entry ends its run: what cannot be read is passed over like what is gone, and the uplink goes on. */
         for (size_t at = 0; at < size && entry_open(body + at, size - at, &entry, &step); at += step) {
-            if (entry.seq <= query->after_seq || entry.seq > query->through_seq || !(entry.uplinks & bit))
+            if (entry.seq <= query->after_seq || entry.seq > query->through_seq || !(entry.uplinks & bit) || cursor_next(acked, entry.seq) != entry.seq)
                 continue;
             if (step > QUERY_ROWS_SIZE - used) {
                 through_seq = entry.seq - 1;

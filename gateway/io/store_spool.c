@@ -68,10 +68,10 @@ static void cursors_write(struct spool *spool) {
         }
 }
 
-static void records_write(struct spool *spool, const struct run *run) {
+void records_write(struct statement *put, struct statement *remove, const struct run *run) {
     for (unsigned i = 0; i < run->records_count; i++) {
         const struct record_row *row = &run->records[i];
-        struct statement *statement = row->size ? spool->put_record : spool->remove_record;
+        struct statement *statement = row->size ? put : remove;
         statement_bind_text(statement, 1, row->owner);
         statement_bind_text(statement, 2, row->name);
         if (row->size)
@@ -210,7 +210,7 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
             delivered_remove(spool, (enum lane)lane);
     }
     if (run) {
-        records_write(spool, run);
+        records_write(spool->put_record, spool->remove_record, run);
         run_write(spool, run, evicted);
     }
     struct spool_evicted sums[LANES_COUNT];

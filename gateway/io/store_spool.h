@@ -24,7 +24,7 @@ struct spool {
     uint8_t numbers[UPLINKS_MAX]; /* configuration index -> bit */
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
-    int64_t pages_max;
+    int64_t pages_max, pages_quota; /* what it may use now; as configured */
     struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[LANES_COUNT];
     unsigned evicted_told; /* the lane told last */
@@ -38,23 +38,28 @@ extern const char series_sql[]; /* the table of series, the same in both files *
 /* Creates the tables when the file is new; ERR_CORRUPT when it is not ours or from a newer program. */
 NODISCARD enum err spool_create(struct database *database, struct database_failure *ret_failure);
 /* Assigns numbers, reads everything known at start, and prepares *ret_spool. `history` gets the names of all series too, and
- * gives them back when the spool is new. On failure *ret_failed is the file to blame. */
-NODISCARD enum err spool_load(struct database *database, struct database *history, const struct config *config, struct arena *arena,
-                              struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed,
+ * gives them back when the spool is new. With `told` (or NULL) what has no number yet gets the one that the engine was told,
+ * where it is free. On failure *ret_failed is the file to blame. */
+NODISCARD enum err spool_load(struct database *database, struct database *history, const struct config *config, const struct store_image *told,
+                              struct arena *arena, struct store_image *ret_image, struct spool *ret_spool, struct database **ret_failed,
                               struct database_failure *ret_failure);
 
 /* One commit: cursors that moved, the run with its records (NULL: cursors only), and what became superfluous deleted. */
 NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure);
+/* The run's records by these two statements of any spool. */
+void records_write(struct statement *put, struct statement *remove, const struct run *run);
+extern const char record_put_sql[], record_remove_sql[];
 /* What was evicted and not told yet, one lane a call; false when nothing. It is then forgotten with the next commit. */
 bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted);
 
-/* Entries of the lane with the uplink's bit in (after_seq, through_seq], into `bytes` of QUERY_ROWS_SIZE. */
+/* Entries of the lane with the uplink's bit in (after_seq, through_seq], without those that `acked` has, into `bytes` of
+ * QUERY_ROWS_SIZE. */
 struct rows_reader {
     struct database *database;
     struct statement *select[LANES_COUNT];
 };
 NODISCARD enum err rows_open(const char *path, struct rows_reader *ret_reader, struct database_failure *ret_failure);
-NODISCARD enum err rows_read(struct rows_reader *reader, const struct query *query, uint16_t bit, uint8_t *bytes, size_t *ret_size,
-                             uint64_t *ret_through_seq, struct database_failure *ret_failure);
+NODISCARD enum err rows_read(struct rows_reader *reader, const struct query *query, uint16_t bit, const struct cursor *acked, uint8_t *bytes,
+                             size_t *ret_size, uint64_t *ret_through_seq, struct database_failure *ret_failure);
 
 #endif

@@ -278,6 +278,18 @@ static void lanes_json(struct text *text, const char *name, const uint64_t count
     text_add_char(text, '}');
 }
 
+/* The numbers are 0 until a minute was counted, and where the kernel does not count. */
+static void disk_json(struct text *payload, const struct disk_status *disk) {
+    json_key(payload, "store");
+    text_add_char(payload, '{');
+    json_key_bool(payload, "volatile", disk->is_volatile);
+    json_key_bool(payload, "full", disk->full);
+    json_key_u64(payload, "quarantined", disk->quarantined);
+    json_key_u64(payload, "device_bytes_hour", disk->device_bytes_hour);
+    json_key_u64(payload, "device_bytes_reading", disk->device_bytes_reading);
+    text_add_char(payload, '}');
+}
+
 /* With very many buses there is no room for each in a message that is sent each minute. */
 static void buses_json(const struct mqtt_json *json, struct text *payload, const struct bus_counters *buses) {
     if (!buses || json->config->buses_count > HEALTH_BUSES_MAX)
@@ -341,6 +353,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     json_key_u64(payload, "dropped", counters->commands.dropped);
     json_key_u64(payload, "replies_dropped", counters->commands.replies_dropped);
     text_add_char(payload, '}');
+    disk_json(payload, &counters->disk);
     buses_json(json, payload, counters->buses);
     timeouts_json(json, payload, counters->device_timeouts_us);
     json_key(payload, "uplinks");

@@ -45,6 +45,9 @@ static void check_tells_what_a_site_costs(void **state) {
     assert_printed("    written cut ");
     assert_printed("  uplink city ");
     assert_printed(" MB a month");
+    assert_printed("  store ");
+    assert_printed("; the card lasts about ");
+    assert_printed("needs up to ");
     assert_printed("0 errors, 1 warning\n");
 }
 
@@ -56,6 +59,17 @@ static void check_fails_on_errors(void **state) {
     assert_null(strstr(printed, "MB a month"));
     assert_int_equal(run("check -c /no/such/file"), 2);
     assert_printed("/no/such/file: error: cannot be read: No such file or directory\n");
+}
+
+/* The first site asks for a terabyte, and /dev/shm has less; the second one fits everywhere. */
+static void check_refuses_a_disk_that_is_too_small(void **state) {
+    (void)state;
+    assert_int_equal(run("check -s /dev/shm -c " TESTS_DIR "/vectors/config/good/large-store.yaml"), 2);
+    assert_printed("/dev/shm: error: its disk has room for ");
+    assert_printed("are needed; use a larger one");
+    assert_printed("1 error, ");
+    assert_int_equal(run("check -s /no/such/folder -c " GOOD), 2);
+    assert_int_equal(run("check -s /tmp -c " GOOD), 0);
 }
 
 static void a_wrong_call_tells_the_right_one(void **state) {
@@ -114,6 +128,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_tells_what_a_site_costs),      cmocka_unit_test(check_fails_on_errors),
         cmocka_unit_test(checklist_tells_one_place),
+        cmocka_unit_test(check_refuses_a_disk_that_is_too_small),
         cmocka_unit_test(a_wrong_call_tells_the_right_one),   cmocka_unit_test(each_command_has_its_help),
         cmocka_unit_test(explain_and_schema_print_the_table),
     };

@@ -20,6 +20,8 @@ struct file {
     struct arena arena;
     struct database *database;
     struct history *history;
+    struct config_device device; /* its one point is read as often as a test says */
+    struct point point;
 };
 
 static void file_open(struct file *file, uint64_t slot_readings) {
@@ -27,7 +29,12 @@ static void file_open(struct file *file, uint64_t slot_readings) {
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    assert_int_equal(history_open(file->database, SERIES, slot_readings, 30, &file->arena, &file->history, &failure), ERR_OK);
+    file->point.every_ms = (uint32_t)(SLOT_MS / slot_readings);
+    file->device.spec.points = &file->point;
+    file->device.spec.points_count = 1;
+    file->fixture.config.devices = &file->device;
+    file->fixture.config.devices_count = 1;
+    assert_int_equal(history_open(file->database, SERIES, &file->fixture.config, &file->arena, &file->history, &failure), ERR_OK);
 }
 
 static void file_close(struct file *file) {

@@ -17,7 +17,6 @@
 #include "gateway/io/store_spool.h"
 #include "store_fixture.h"
 
-#define SLOT_READINGS 300000 /* as much is set aside for a slot as ever */
 #define T0 1795392000000 /* start of a slot */
 
 static struct packed_reading reading_random(struct prng *prng, int64_t at_ms) {
@@ -219,6 +218,8 @@ struct file {
     struct arena arena;
     struct database *database;
     struct history *history;
+    struct config_device device; /* read so often that as much memory is set aside for a slot as ever */
+    struct point point;
 };
 
 static void file_open(struct file *file) {
@@ -226,7 +227,12 @@ static void file_open(struct file *file) {
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    assert_int_equal(history_open(file->database, 16, SLOT_READINGS, 30, &file->arena, &file->history, &failure), ERR_OK);
+    file->point.every_ms = 1;
+    file->device.spec.points = &file->point;
+    file->device.spec.points_count = 1;
+    file->fixture.config.devices = &file->device;
+    file->fixture.config.devices_count = 1;
+    assert_int_equal(history_open(file->database, 16, &file->fixture.config, &file->arena, &file->history, &failure), ERR_OK);
 }
 
 static void file_close(struct file *file) {

@@ -41,6 +41,15 @@ static void on_traced(void *context, const struct trace_line *line) {
     pthread_mutex_unlock(&fixture->mutex);
 }
 
+static void on_status(void *context, const struct disk_status *status) {
+    struct store_fixture *fixture = context;
+    pthread_mutex_lock(&fixture->mutex);
+    fixture->status = *status;
+    fixture->statuses_count++;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->mutex);
+}
+
 void fixture_init(struct store_fixture *fixture) {
     static const char *const names[FIXTURE_DEVICES] = {"meter-1", "smoke-1"};
     static const char *const points[FIXTURE_POINTS] = {"current", "voltage", "energy", "model"};
@@ -90,7 +99,8 @@ void fixture_done(struct store_fixture *fixture) {
 }
 
 enum err fixture_try_open(struct store_fixture *fixture) {
-    const struct store_sink sink = {.context = fixture, .stored = on_stored, .rows = on_rows, .traced = on_traced};
+    const struct store_sink sink = {.context = fixture, .stored = on_stored, .rows = on_rows, .traced = on_traced, .status = on_status};
+    fixture->statuses_count = 0;
     arena_init(&fixture->arena);
     enum err err = store_open(fixture->dir, &fixture->config, &fixture->arena, &sink, &fixture->image, &fixture->store);
     if (err != ERR_OK)
@@ -125,7 +135,7 @@ size_t fixture_seal(enum lane lane, uint64_t first_seq, uint64_t last_seq, uint1
     return writer.length;
 }
 
-static void wait_until(struct store_fixture *fixture, const unsigned *count, unsigned wanted) {
+void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned wanted) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 30;
@@ -136,11 +146,26 @@ static void wait_until(struct store_fixture *fixture, const unsigned *count, uns
     pthread_mutex_unlock(&fixture->mutex);
 }
 
+struct disk_status fixture_status(struct store_fixture *fixture) {
+    fixture_wait(fixture, &fixture->statuses_count, 1);
+    pthread_mutex_lock(&fixture->mutex);
+    struct disk_status status = fixture->status;
+    pthread_mutex_unlock(&fixture->mutex);
+    return status;
+}
+
+bool fixture_told(struct store_fixture *fixture, const char *part) {
+    pthread_mutex_lock(&fixture->mutex);
+    bool told = strstr(fixture->lines, part) != NULL;
+    pthread_mutex_unlock(&fixture->mutex);
+    return told;
+}
+
 const struct store_stored *fixture_submit_bytes(struct store_fixture *fixture, enum lane lane, uint64_t first_seq, uint64_t last_seq,
                                                 const uint8_t *bytes, size_t size) {
     unsigned before = fixture->stored_count;
     store_submit(fixture->store, lane, first_seq, last_seq, bytes, (uint32_t)size, NULL, 0);
-    wait_until(fixture, &fixture->stored_count, before + 1);
+    fixture_wait(fixture, &fixture->stored_count, before + 1);
     assert_int_equal(fixture->stored.lane, lane);
     assert_true(fixture->stored.last_seq == last_seq);
     return &fixture->stored;
@@ -159,7 +184,7 @@ const struct store_stored *fixture_submit(struct store_fixture *fixture, enum la
 enum err fixture_ask(struct store_fixture *fixture, uint16_t uplink, enum lane lane, uint64_t after_seq, uint64_t through_seq) {
     unsigned before = fixture->rows_count;
     store_query(fixture->store, uplink, lane, after_seq, through_seq);
-    wait_until(fixture, &fixture->rows_count, before + 1);
+    fixture_wait(fixture, &fixture->rows_count, before + 1);
     return fixture->rows.err;
 }
 

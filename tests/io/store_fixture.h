@@ -22,8 +22,9 @@ struct store_fixture {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct store_stored stored;
+    struct disk_status status;
     struct store_rows rows;
-    unsigned stored_count, rows_count;
+    unsigned stored_count, rows_count, statuses_count;
     char lines[4096]; /* what was told, one line each */
 };
 
@@ -32,8 +33,14 @@ void fixture_done(struct store_fixture *fixture); /* closes and removes the fold
 enum err fixture_try_open(struct store_fixture *fixture);
 void fixture_open(struct store_fixture *fixture);
 void fixture_close(struct store_fixture *fixture);
+/* A copy of the newest, once there is one. */
+struct disk_status fixture_status(struct store_fixture *fixture);
+/* Was this told since `lines` was emptied? */
+bool fixture_told(struct store_fixture *fixture, const char *part);
 void fixture_path(const struct store_fixture *fixture, const char *name, char ret_path[128]);
 
+/* Until one of the counts above has reached a number; fails the test after half a minute. */
+void fixture_wait(struct store_fixture *fixture, const unsigned *count, unsigned wanted);
 /* Seals entries first_seq .. last_seq of the lane for the uplinks of `mask`, with `body_size` bytes each. */
 size_t fixture_seal(enum lane lane, uint64_t first_seq, uint64_t last_seq, uint16_t mask, uint32_t body_size, uint8_t *bytes, size_t size);
 /* Submits such a run and waits for its answer. */

@@ -88,6 +88,8 @@ static void the_sections_are_read(void **state) {
     assert_int_equal(config->store.spool_bytes_max, 64000000);
     assert_int_equal(config->store.readings_commit_ms, 10000);
     assert_int_equal(config->store.history_days, 30);
+    assert_true(config->store.history_bytes_max == 1000000000 && config->store.rollup_days == 400);
+    assert_true(config->store.card_bytes == 32000000000 && config->store.card_cycles == 2000);
     assert_int_equal(strlen(config->hash), 16);
     assert_int_equal(strlen(config->profiles_hash), 16);
 }

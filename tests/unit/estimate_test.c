@@ -3,6 +3,7 @@
  * (rounded up); the turnaround that is assumed is 5 ms; a read of n registers takes 13 + 2n characters both ways, so
  *     C(n) = (13 + 2n) * 1.041666 + 5 + 3.646 ms:   C(1) = 24.271   C(4) = 30.521   C(40) = 105.521   C(125) = 282.604 */
 #include <setjmp.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -241,11 +242,42 @@ static void one_behind_the_other(void **state) {
     site_end(site);
 }
 
+/* Each device counts with its one point, however many registers it has. */
+static void store(void **state) {
+    (void)state;
+    struct site *site = site_begin();
+    struct estimate_store store;
+    struct config *config = &site->config;
+    double rate = 0;
+    for (unsigned d = 0; d < DEVICES; d++)
+        for (unsigned p = 0; p < config->devices[d].spec.points_count; p++)
+            rate += 1000.0 / config->devices[d].spec.points[p].every_ms;
+    config->store = (struct config_store){
+        .spool_bytes_max = 1000000, .readings_commit_ms = 10000, .history_days = 10, .history_bytes_max = 1000000000, .rollup_days = 0};
+    estimate_store(config, &store);
+    assert_true(store.readings_per_s == rate && store.card_years == 0);
+    assert_true(store.history_bytes == (uint64_t)(rate * 86400 * 10 * 4));
+    assert_true(store.needed_bytes == 1000000 + store.history_bytes + 32000000);
+    double first = rate * 10 * 100, day = 86400 * (1100 + (13800 + (first < 13000 ? first : 13000)) / 10 + 76 * rate);
+    assert_true(fabs(store.device_mb_day - day / 1e6) < 1e-6 && fabs(store.device_bytes_reading - day / rate / 86400) < 1e-6);
+    config->store.card_bytes = 32000000000;
+    config->store.card_cycles = 3000;
+    config->store.history_bytes_max = 20000000;
+    config->store.history_days = 3650;
+    estimate_store(config, &store);
+    assert_true(store.history_bytes == 20000000);
+    assert_true(fabs(store.card_years - 32e9 * 3000 / 4 / day / 365.25) < 1e-6);
+    config->devices_count = 0; /* nothing to write */
+    estimate_store(config, &store);
+    assert_true(store.device_mb_day == 0 && store.card_years == 0);
+    site_end(site);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_and_round), cmocka_unit_test(fire_points), cmocka_unit_test(what_does_not_fit_blocks),
         cmocka_unit_test(what_would_do),  cmocka_unit_test(actions),
-        cmocka_unit_test(how_promptly),   cmocka_unit_test(one_behind_the_other),
+        cmocka_unit_test(how_promptly),   cmocka_unit_test(one_behind_the_other), cmocka_unit_test(store),
     };
     return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);
 }
