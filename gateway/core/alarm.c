@@ -136,6 +136,7 @@ static bool turn_round(struct alarm *alarm, const struct now *now, enum alarm_ca
         alarm->since_ms = alarm->waiting_ms;
     if (alarm_state_aside(alarm->state)) { /* watched, not told */
         alarm->owed = alarm->owed || (alarm->abnormal && must_be_seen(alarm));
+        alarm->noted = true;
         return false;
     }
     *ret_cause = alarm->abnormal ? CAUSE_CONDITION : CAUSE_RETURN;

@@ -55,6 +55,7 @@ struct alarm {
     bool abnormal;       /* the condition holds, delays included; what the state would say if nobody had put it aside */
     bool acknowledged;   /* LATCHED only: taken before it returned, or since */
     bool owed;           /* put aside: a person still has to see it when it comes back (latching and fire) */
+    bool noted;          /* the condition turned round while it was put aside: not told, but to be saved; cleared by who saves it */
     bool raised;         /* escalated: its priority is one higher */
     bool waiting;        /* a delay runs: on-delay when not abnormal, off-delay when abnormal */
     int64_t deadline_us; /* of the running delay; NOW_NEVER when none runs or it is frozen */

@@ -280,6 +280,9 @@ static void mark_judged(struct core *core, uint16_t index) {
 
 void core_alarm_rearm(struct core *core, const struct now *now, uint16_t index) {
     struct core_alarm *slot = &core->alarms[index];
+    if (slot->alarm.noted && !slot->test)
+        core_record_alarm(core, index, RECORDS_NO_EVENT);
+    slot->alarm.noted = false;
     int64_t wake_us = alarm_next_wake(&slot->alarm);
     if (slot->alarm.rule->condition == CONDITION_COMPOSITE) {
         int64_t condition_us = condition_next_wake(&slot->condition, now);

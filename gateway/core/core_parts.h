@@ -27,6 +27,7 @@ void core_judge_composites(struct core *core, const struct now *now);
 void core_judge_truth(struct core *core, const struct now *now, uint16_t alarm, bool condition);
 /* The state changed, or is told anew: event, record, retained state, actions, problem. */
 void core_alarm_changed(struct core *core, const struct now *now, uint16_t alarm, enum alarm_cause cause);
+/* After whatever may have changed an alarm: its next deadline, and what has to be saved though it is not told. */
 void core_alarm_rearm(struct core *core, const struct now *now, uint16_t alarm);
 void core_alarms_on_start(struct core *core, const struct now *now);
 void core_alarms_on_clock(struct core *core, const struct now *now);

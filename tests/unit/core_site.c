@@ -77,6 +77,8 @@ void site_init(struct site *site) {
                                    .devices = site->devices,
                                    .alarms = site->alarms,
                                    .actions = site->actions,
+                                   .derived = site->derived,
+                                   .terms = site->terms,
                                    .uplinks = site->uplinks,
                                    .store = {.readings_commit_ms = 5000},
                                    .hash = "0123456789abcdef",

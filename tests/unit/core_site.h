@@ -20,6 +20,8 @@ struct site {
     struct config_alarm alarms[SITE_ALARMS];
     struct config_uplink uplinks[SITE_UPLINKS];
     struct config_action actions[2];
+    struct config_derived derived[6];
+    struct config_term terms[16];
     struct series series[SITE_DEVICES * SITE_POINTS];
     uint32_t of_point[SITE_DEVICES * SITE_POINTS];
     struct series_directory directory;
@@ -28,7 +30,7 @@ struct site {
 };
 
 /* 4 devices "device-0" .. of 4 points "p0" .. polled each second; 4 alarms "alarm-0" .. above 10 on point 0 of each device, the
- * first of class fire; one uplink "uplink-0" that gets every poll at once. */
+ * first of class fire; one uplink "uplink-0" that gets every poll at once. No actions, derived points and terms: their counts are 0. */
 void site_init(struct site *site);
 
 struct now site_now(int64_t ms);

@@ -61,34 +61,6 @@ static void poll(struct world *world, int64_t ms, uint16_t device, double value)
     core_on_polled(&world->core, &polled);
 }
 
-static void written(struct world *world, int64_t ms, bool ok) {
-    struct written written = {.id = world->core.actions[0].write_id, .ok = ok, .now = site_now(ms)};
-    core_on_written(&world->core, &written);
-}
-
-static struct site *with_action(struct site *site) {
-    site->config.actions_count = 1;
-    return site;
-}
-
-/* A person switched the branch on again and then takes the alarm: taking it must not cut it again. */
-static void test_acknowledging_writes_nothing(void **state) {
-    (void)state;
-    struct world *world = begin(with_action);
-    const char *why;
-    poll(world, 1000, 0, 11);
-    assert_int_equal(pump(world, 1000, EFFECT_WRITE), 1);
-    written(world, 1010, true);
-    struct now now = site_now(2000);
-    assert_true(core_acknowledge(&world->core, &now, 0, &why));
-    assert_int_equal(pump(world, 2000, EFFECT_WRITE), 0);
-    poll(world, 3000, 0, 9);
-    assert_int_equal(world->core.actions[0].state, ACTION_IDLE);
-    poll(world, 4000, 0, 11); /* the next alarm does */
-    assert_int_equal(pump(world, 4000, EFFECT_WRITE), 1);
-    world_end(world);
-}
-
 static void stored(struct world *world, int64_t ms, enum lane lane, enum lane evicted_lane, uint64_t from, uint64_t to, uint64_t count) {
     for (unsigned i = 0; i < world->effects.count; i++)
         if (world->effects.items[i].kind == EFFECT_STORE && world->effects.items[i].store.lane == lane) {
@@ -199,7 +171,7 @@ static void test_extra_rounds_are_only_news(void **state) {
     assert_int_equal(poll_extra(world, 1400, 0, 7, QUALITY_BAD), 1); /* the reading */
     assert_int_equal(poll_extra(world, 1600, 0, 7, QUALITY_BAD), 0);
     assert_int_equal(poll_extra(world, 1800, 0, 7, QUALITY_GOOD), 1);
-    assert_int_equal(poll_extra(world, 1900, 0, 11, QUALITY_GOOD), 2); /* the alarm and the reading */
+    assert_int_equal(poll_extra(world, 1900, 0, 11, QUALITY_GOOD), 3); /* the alarm, its problem and the reading */
     assert_int_equal(world->core.alarms[0].alarm.state, ALARM_UNACKNOWLEDGED);
     poll(world, 2000, 1, 5);
     for (int i = 0; i < 5; i++) /* two of three readings of the period */
@@ -315,8 +287,18 @@ static void test_restored_is_judged_without_a_word(void **state) {
     assert_true(told_now(world, 0)); /* returned */
     assert_int_equal(world->core.alarms[0].alarm.state, ALARM_NORMAL);
 
-    const char *why;
-    assert_true(core_acknowledge(&world->core, &now, 1, &why));
+    struct command command = {.verb = COMMAND_ACKNOWLEDGE,
+                              .channel = CHANNEL_SOCKET,
+                              .id = "c-1",
+                              .by = "W",
+                              .device = "device-1",
+                              .alarm = "alarm-1",
+                              .issued_ms = now.wall_ms,
+                              .expires_ms = now.wall_ms + 1000,
+                              .fields = FIELD_DEVICE | FIELD_ALARM};
+    struct command_outcome outcome;
+    core_on_command(&world->core, &now, &command, &outcome);
+    assert_true(outcome.ok);
     assert_true(told_now(world, 1));
     assert_int_equal(world->core.alarms[1].alarm.state, ALARM_NORMAL);
     world_end(world);
@@ -324,7 +306,7 @@ static void test_restored_is_judged_without_a_word(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_acknowledging_writes_nothing),      cmocka_unit_test(test_evictions_are_told_lane_by_lane),
+        cmocka_unit_test(test_evictions_are_told_lane_by_lane),
         cmocka_unit_test(test_clock_set_right_after_the_start),   cmocka_unit_test(test_records_find_their_alarms),
         cmocka_unit_test(test_extra_rounds_are_only_news),        cmocka_unit_test(test_judged_by_evidence),
         cmocka_unit_test(test_restored_is_judged_without_a_word), cmocka_unit_test(test_each_bus_is_counted),
