@@ -47,7 +47,7 @@ void command_refused(struct rig *rig, int64_t ms, const struct command *command,
     assert_memory_equal(&walk, &rig->core.walk, sizeof(walk));
     assert_int_equal(rig->core.journal.next_seq, seq);
     assert_int_equal(rig->writes_count, 0);
-    assert_true(rig_said(rig, "refused id="));
+    assert_true(rig_said(rig, " refused ("));
 }
 
 /* Accepted: told as an event of this kind with what was asked, and its id is recorded. */
@@ -68,7 +68,7 @@ void command_accepted(struct rig *rig, int64_t ms, const struct command *command
     assert_int_equal(told.fields, command->fields);
     assert_true(told.authorised == command->authorised);
     assert_string_equal(told.device, command->device);
-    assert_true(rig_said(rig, "by=W channel=socket uid 0"));
+    assert_true(rig_said(rig, "done for W (socket uid 0)"));
     command_refused(rig, ms, command, "carried out already");
 }
 

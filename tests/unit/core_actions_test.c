@@ -59,7 +59,7 @@ static void hold(struct rig *rig, int64_t ms, uint16_t alarm, double value) {
 /* Taking the alarm cuts nothing anew and gives nothing back; nor does its return: only a reset does. */
 static void test_held_until_reset(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct action_event event;
     hold(rig, 1000, 0, 0);
@@ -74,7 +74,7 @@ static void test_held_until_reset(void **state) {
     assert_int_equal(rig->writes_count, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
     rig_cut(rig, 4000, true);
-    rig_step(rig, 4000);
+    core_rig_step(rig, 4000);
     assert_int_equal(rig->writes_count, 1); /* the board may have lost it meanwhile */
     rig_write_ends(rig, 4010, true);
     rig_poll(rig, 4020, RELAY, CHANNEL, 0);
@@ -89,7 +89,7 @@ static void test_held_until_reset(void **state) {
     rig_poll(rig, 6000, RELAY, CHANNEL, 1);
     assert_int_equal(rig->writes_count, 0);
     rig_cut(rig, 7000, true);
-    rig_step(rig, 7000);
+    core_rig_step(rig, 7000);
     assert_int_equal(rig->writes_count, 0);
     hold(rig, 8000, 0, 0); /* the next alarm does */
     rig_end(rig);
@@ -98,11 +98,11 @@ static void test_held_until_reset(void **state) {
 /* Two failed attempts are an alarm of its own, until it is held; each of the first failures is told. */
 static void test_failing_is_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 1000, 0, 0, 11);
     rig_write_ends(rig, 1500, false);
     assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
-    rig_step(rig, 2000);
+    core_rig_step(rig, 2000);
     assert_int_equal(rig->writes_count, 1);
     assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
     rig_write_ends(rig, 2500, false);
@@ -110,11 +110,11 @@ static void test_failing_is_an_alarm(void **state) {
     int64_t ms = 2500;
     for (unsigned i = 0; i < 30; i++) {
         ms += ACTION_RETRY_MAX_MS + 10;
-        rig_step(rig, ms);
+        core_rig_step(rig, ms);
         rig_write_ends(rig, ms + 10, false);
     }
     assert_int_equal(rig_count(rig, ENTRY_ACTION, 1, NULL), 3 + 3); /* 1, 2, 3, 10, 20, 30 */
-    rig_step(rig, ms + 20000);
+    core_rig_step(rig, ms + 20000);
     rig_write_ends(rig, ms + 20010, true);
     assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_UNACKNOWLEDGED); /* an echo is not yet a relay */
     rig_poll(rig, ms + 20020, RELAY, CHANNEL, 0);
@@ -125,10 +125,10 @@ static void test_failing_is_an_alarm(void **state) {
 /* One failure and then success on the second attempt: noise on the line, no alarm. */
 static void test_one_failure_is_noise(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 1000, 0, 0, 11);
     rig_write_ends(rig, 1500, false);
-    rig_step(rig, 2000);
+    core_rig_step(rig, 2000);
     rig_write_ends(rig, 2010, true);
     rig_poll(rig, 2020, RELAY, CHANNEL, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
@@ -139,7 +139,7 @@ static void test_one_failure_is_noise(void **state) {
 /* A board that browned out is commanded again within the step that read it; a bad reading says nothing. */
 static void test_undone(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 0, 0);
     rig_poll_bad(rig, 2000, RELAY, CHANNEL);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
@@ -151,10 +151,10 @@ static void test_undone(void **state) {
     assert_int_equal(rig_count(rig, ENTRY_ACTION, seq, &entry), 1);
     assert_true(entry_get_action(&entry, &event) && !event.ok && strstr(event.why, "reads back otherwise"));
     rig_write_ends(rig, 3010, true);
-    rig_step(rig, 3010 + ACTION_VERIFY_MS); /* nobody could read it back */
+    core_rig_step(rig, 3010 + ACTION_VERIFY_MS); /* nobody could read it back */
     assert_int_equal(state_of(rig, 0), ACTION_RETRYING);
     assert_true(rig_said(rig, "could not be read back"));
-    rig_step(rig, 3010 + ACTION_VERIFY_MS + ACTION_RETRY_MS);
+    core_rig_step(rig, 3010 + ACTION_VERIFY_MS + ACTION_RETRY_MS);
     rig_write_ends(rig, 10000, true);
     rig_poll(rig, 10010, RELAY, CHANNEL, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
@@ -163,11 +163,11 @@ static void test_undone(void **state) {
 
 static void test_device_back(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 1000, 0, 0, 11);
     for (unsigned i = 0; i < 5; i++) {
         rig_write_ends(rig, 1000 + 20000 * i, false);
-        rig_step(rig, 1000 + 20000 * i + 10000);
+        core_rig_step(rig, 1000 + 20000 * i + 10000);
     }
     rig_write_ends(rig, 101000, false);
     rig_device(rig, 101500, RELAY, DEVICE_DEAD);
@@ -189,7 +189,7 @@ static void check_one_wanted(const struct rig *rig, unsigned winner) {
 static void test_newest_wish(void **state) {
     (void)state;
     for (uint16_t winner = 0; winner < 2; winner++) {
-        struct rig *rig = rig_begin(plant);
+        struct rig *rig = core_rig_begin(plant);
         hold(rig, 1000, 1 - winner, 1 - winner);
         rig_poll(rig, 2000, winner, 0, 11);
         assert_true(rig_said(rig, winner ? "action cut gives way to supply" : "action supply gives way to cut"));
@@ -197,7 +197,7 @@ static void test_newest_wish(void **state) {
         assert_int_equal(rig_record_lane(rig, ".action", "cut"), rig_record_lane(rig, ".action", "supply")); /* in one commit */
         for (int cut = 0; cut < 2; cut++) {
             rig_cut(rig, 3000 + cut, true);
-            rig_step(rig, 3000 + cut);
+            core_rig_step(rig, 3000 + cut);
             check_one_wanted(rig, winner);
             assert_int_equal(rig->writes_count, 1);
             assert_true(rig->writes[0].value == winner);
@@ -213,7 +213,7 @@ static void test_newest_wish(void **state) {
 static void test_wanted_again_while_giving_way(void **state) {
     (void)state;
     for (int readable = 0; readable < 2; readable++) {
-        struct rig *rig = rig_begin(readable ? plant : plant_unreadable);
+        struct rig *rig = core_rig_begin(readable ? plant : plant_unreadable);
         rig_poll(rig, 1000, 0, 0, 11); /* cut is being written */
         rig_poll(rig, 1001, 1, 0, 11); /* supply wants it otherwise, and is handed behind it */
         rig_poll(rig, 1002, 0, 0, 9);
@@ -243,13 +243,13 @@ static void other_point(struct site *site) {
 /* Two that were held side by side become a contradiction by a changed configuration: one gives way at the start. */
 static void test_contradiction_by_configuration(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(other_point);
+    struct rig *rig = core_rig_begin(other_point);
     hold(rig, 1000, 0, 0);
     rig_poll(rig, 2000, 1, 0, 11);
     assert_true(rig_record(rig, ".action", "cut") && rig_record(rig, ".action", "supply"));
     rig->site.actions[1].point = CHANNEL;
     rig_cut(rig, 3000, true);
-    rig_step(rig, 3000);
+    core_rig_step(rig, 3000);
     assert_true(action_wanted(&rig->core.actions[0]) != action_wanted(&rig->core.actions[1]));
     assert_int_equal(rig->writes_count, 1);
     rig_end(rig);
@@ -258,13 +258,13 @@ static void test_contradiction_by_configuration(void **state) {
 /* A store of an earlier version has the alarm's record and none of its action. */
 static void test_open_alarm_without_a_record_of_its_action(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 1000, 0, 0, 11);
     for (unsigned i = 0; i < rig->records_count; i++)
         if (rig->records[i].owner[0] == '.')
             rig->records[i].size = 0;
     rig_cut(rig, 2000, true);
-    rig_step(rig, 2000);
+    core_rig_step(rig, 2000);
     assert_int_equal(rig->writes_count, 1);
     check_one_wanted(rig, 0);
     rig_end(rig);
@@ -274,7 +274,7 @@ static void test_open_alarm_without_a_record_of_its_action(void **state) {
 
 static void test_reset_while_it_is_being_written(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 1000, 0, 0, 11);
     assert_true(rig_do(rig, 1001, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
     rig_poll(rig, 1002, 0, 0, 9);
@@ -285,7 +285,7 @@ static void test_reset_while_it_is_being_written(void **state) {
     rig_write_ends(rig, 1500, false);
     assert_int_equal(rig_count(rig, ENTRY_ACTION, seq, NULL), 0); /* nobody waits for it any more */
     assert_int_equal(state_of(rig, 0), ACTION_IDLE);
-    rig_step(rig, 60000);
+    core_rig_step(rig, 60000);
     assert_int_equal(rig->writes_count, 0);
     rig_end(rig);
 }
@@ -293,7 +293,7 @@ static void test_reset_while_it_is_being_written(void **state) {
 /* An alarm that does not latch goes by itself; what it cut stays cut until a reset, which then has nothing else to do. */
 static void test_reset_of_what_is_normal(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 1, 1);
     assert_false(rig_do(rig, 1500, COMMAND_RESET, "device-1/alarm-1")); /* still there */
     rig_poll(rig, 2000, 1, 0, 9);
@@ -319,7 +319,7 @@ static struct command write_of(struct rig *rig, int64_t ms, double value) {
 
 static void test_write_by_command(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct action_event event;
     for (int ok = 0; ok < 2; ok++) {
@@ -334,7 +334,7 @@ static void test_write_by_command(void **state) {
         assert_string_equal(event.by, "W");
         assert_true(!event.action[0] && !event.alarm[0]);
         assert_true(ok ? !event.why[0] : strstr(event.why, "timeout") != NULL);
-        rig_step(rig, 60000);
+        core_rig_step(rig, 60000);
         assert_int_equal(rig->writes_count, 0); /* once; what a person does a person looks after */
     }
     rig_end(rig);
@@ -342,7 +342,7 @@ static void test_write_by_command(void **state) {
 
 static void test_write_against_an_action(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 0, 0);
     struct command command = write_of(rig, 2000, 1);
     assert_false(rig_ask(rig, 2000, &command));
@@ -355,7 +355,7 @@ static void test_write_against_an_action(void **state) {
 
 static void test_too_many_writes(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     for (unsigned i = 0; i <= MANUAL_WRITES_MAX; i++) {
         struct command command = write_of(rig, 1000, i);
         assert_true(rig_ask(rig, 1000, &command) == (i < MANUAL_WRITES_MAX));

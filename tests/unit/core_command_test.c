@@ -13,7 +13,7 @@
 
 static void test_refusals(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     command_raise(rig, 1000, 0);
     int64_t wall_ms = site_now(2000).wall_ms;
     const struct command good = rig_command(rig, 2000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0");
@@ -70,7 +70,7 @@ static void test_refusals(void **state) {
 /* Without a trusted clock nothing from a broker, and from the gateway's own machine nothing that has an end. */
 static void test_clock_not_trusted(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     command_raise(rig, 1000, 0);
     command_raise(rig, 1000, 1);
     struct now now = site_now(2000);
@@ -108,7 +108,7 @@ static void test_clock_not_trusted(void **state) {
 /* An id is not done again as long as a copy of the command could still be in time, over restarts, too. */
 static void test_repeated(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     command_raise(rig, 1000, 0);
     struct command command = rig_command(rig, 2000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0");
     command.expires_ms = command.issued_ms + COMMAND_LIFE_MAX_MS;
@@ -128,7 +128,7 @@ static void test_repeated(void **state) {
 /* The memory for ids is bounded: more than it holds within an hour are refused, and those that are remembered stay so. */
 static void test_three_hundred_in_an_hour(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct command first = {.verb = 0}, command;
     for (unsigned i = 0; i < 300; i++) {
         int64_t ms = 1000 + 10000 * i;

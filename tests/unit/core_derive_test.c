@@ -53,7 +53,7 @@ static void on_off(struct site *site) {
 
 static void test_on_off_feeds_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(on_off);
+    struct rig *rig = core_rig_begin(on_off);
     rig_poll(rig, 1000, 0, 1, 1.5); /* between: off at the beginning */
     assert_true(newest(rig, 0, 2) == 0);
     assert_true(rig->core.alarms[1].judged);
@@ -62,7 +62,7 @@ static void test_on_off_feeds_an_alarm(void **state) {
     rig_poll(rig, 3000, 0, 1, 1.5); /* between: as before */
     assert_true(newest(rig, 0, 2) == 1);
     assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_step(rig, 5000);
+    core_rig_step(rig, 5000);
     assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
     rig_poll_bad(rig, 6000, 0, 1); /* what nobody sees holds */
     assert_true(newest(rig, 0, 2) == -999);
@@ -83,7 +83,7 @@ static void mean(struct site *site) {
 /* A mean of ten minutes: uncertain, and so no reason for an alarm, until three quarters of the window are filled. */
 static void test_mean_feeds_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(mean);
+    struct rig *rig = core_rig_begin(mean);
     int64_t ms = 0;
     while (rig_state(rig, 1) == ALARM_NORMAL) {
         ms += 5000;
@@ -109,7 +109,7 @@ static void diamond(struct site *site) {
 
 static void test_diamond_is_computed_once_a_poll(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(diamond);
+    struct rig *rig = core_rig_begin(diamond);
     for (int i = 1; i < 5; i++) {
         uint64_t before = rig->counters.readings;
         rig_poll_many(rig, 1000 * i, 0, (const double[]){5 + i, 2}, 2);
@@ -125,7 +125,7 @@ static void test_diamond_is_computed_once_a_poll(void **state) {
 /* The worst quality of what went in, with its reason, all the way down; an input nobody ever asked for is bad. */
 static void test_worst_quality(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(diamond);
+    struct rig *rig = core_rig_begin(diamond);
     rig_poll(rig, 1000, 0, 0, 5);
     assert_int_equal(rig->core.point_quality[2], QUALITY_BAD);
     assert_int_equal(rig->core.point_quality[2 * SITE_POINTS + 1], QUALITY_BAD);
@@ -164,21 +164,21 @@ static void composite(struct site *site) {
 
 static void test_composite_over_two_devices(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(composite);
+    struct rig *rig = core_rig_begin(composite);
     rig_poll(rig, 1000, 0, 0, 11);
     assert_false(rig->core.alarms[1].judged); /* the other half is not known */
-    rig_step(rig, 10000);
+    core_rig_step(rig, 10000);
     assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
     rig_poll(rig, 11000, 1, 0, 4);
     rig_poll(rig, 12000, 0, 0, 12);
-    rig_step(rig, 12999);
+    core_rig_step(rig, 12999);
     assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
     rig_poll_bad(rig, 12999, 1, 0); /* blind with a millisecond left: frozen */
-    rig_step(rig, 60000);
+    core_rig_step(rig, 60000);
     assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
     rig_poll(rig, 60000, 1, 0, 4);
     assert_int_equal(core_next_wake(&rig->core) <= 60001000, 1);
-    rig_step(rig, 60001);
+    core_rig_step(rig, 60001);
     assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
     rig_device(rig, 61000, 0, DEVICE_DEAD); /* the device is gone: the alarm stays */
     rig_poll(rig, 62000, 1, 0, 4);
@@ -198,7 +198,7 @@ static void both_of_one(struct site *site) {
 
 static void test_one_poll_is_one_moment(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(both_of_one);
+    struct rig *rig = core_rig_begin(both_of_one);
     rig_poll_many(rig, 1000, 0, (const double[]){0, 0}, 2);
     for (int i = 0; i < 4; i++)
         rig_poll_many(rig, 2000 + 1000 * i, 0, i & 1 ? (const double[]){0, 0} : (const double[]){11, 11}, 2);
@@ -218,7 +218,7 @@ static void over_derived(struct site *site) {
 
 static void test_dead_device_derived_composite(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(over_derived);
+    struct rig *rig = core_rig_begin(over_derived);
     rig_poll(rig, 1000, 1, 0, 4);
     rig_poll(rig, 2000, 0, 1, 2.5);
     assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED); /* raw, derived, composite: in one step */
@@ -241,7 +241,7 @@ static void run_hours(struct site *site) {
 /* Run hours go on after a power cut, and begin anew with a cleaning. */
 static void test_run_hours(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(run_hours);
+    struct rig *rig = core_rig_begin(run_hours);
     int64_t ms = 0;
     for (; ms <= 7200000; ms += 60000)
         rig_poll(rig, ms, 2, 0, 1);

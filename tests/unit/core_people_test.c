@@ -44,13 +44,13 @@ static bool retained(struct rig *rig, uint16_t alarm) {
 /* What came and went on a shelf is an occurrence when it is back, with an id of its own; what it opened on the shelf opens no problem. */
 static void test_owed_has_an_occurrence(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
     assert_int_equal(newest_alarm(rig).occurrence_seq, 0);
     rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig->writes_count, 0);
     rig_poll(rig, 3000, 0, 0, 5);
-    rig_step(rig, 1000 + 600000);
+    core_rig_step(rig, 1000 + 600000);
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.state == ALARM_LATCHED && event.cause == CAUSE_EXPIRED && event.occurrence_seq);
     assert_true(event.since_ms == site_now(2000).wall_ms);
@@ -60,11 +60,11 @@ static void test_owed_has_an_occurrence(void **state) {
 /* The same over a power cut: what a person still has to see was saved, though nothing was told. */
 static void test_owed_survives_a_power_cut(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
     rig_poll(rig, 2000, 0, 0, 11);
     rig_poll(rig, 3000, 0, 0, 5);
-    rig_step(rig, 9000); /* the batch of readings takes it along */
+    core_rig_step(rig, 9000); /* the batch of readings takes it along */
     rig_cut(rig, 10000, true);
     assert_int_equal(rig_state(rig, 0), ALARM_SHELVED);
     assert_true(rig_do(rig, 11000, COMMAND_UNSHELVE, "device-0/alarm-0"));
@@ -82,7 +82,7 @@ static void with_shelf(struct site *site) {
 /* A shelf of the configuration holds from the start, once the clock is right; whoever unshelves it is not overruled. */
 static void test_configured_shelf(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(with_shelf);
+    struct rig *rig = core_rig_begin(with_shelf);
     assert_int_equal(rig_state(rig, 1), ALARM_SHELVED);
     assert_string_equal(newest_alarm(rig).reason, "building works");
     assert_true(rig_do(rig, 1000, COMMAND_UNSHELVE, "device-1/alarm-1"));
@@ -95,14 +95,14 @@ static void test_configured_shelf(void **state) {
     now = site_now(4000);
     core_on_clock(&rig->core, &now);
     assert_int_equal(rig_state(rig, 1), ALARM_SHELVED);
-    rig_step(rig, 3600000);
+    core_rig_step(rig, 3600000);
     assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
     rig_end(rig);
 }
 
 static void test_restart_without_a_clock_ends_shelves(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-1/alarm-1"));
     assert_true(rig_do(rig, 1000, COMMAND_OUT_OF_SERVICE, "device-2"));
     rig_poll(rig, 2000, 1, 0, 11);
@@ -110,7 +110,7 @@ static void test_restart_without_a_clock_ends_shelves(void **state) {
     rig_cut(rig, 3000, true);
     assert_true(rig_state(rig, 1) == ALARM_SHELVED && rig_state(rig, 2) == ALARM_OUT_OF_SERVICE);
     assert_int_equal(rig_count(rig, ENTRY_ROSTER, 1, NULL), 2);
-    rig_step(rig, 3000);
+    core_rig_step(rig, 3000);
     rig_cut(rig, 4000, false);
     assert_true(rig_state(rig, 1) != ALARM_SHELVED && rig_state(rig, 2) == ALARM_NORMAL);
     assert_int_equal(newest_alarm(rig).cause, CAUSE_EXPIRED);
@@ -127,7 +127,7 @@ static void suppressing(struct site *site) {
 
 static void test_suppression(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(suppressing);
+    struct rig *rig = core_rig_begin(suppressing);
     rig_poll(rig, 1000, 1, 0, 11);
     assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
     assert_int_equal(rig_state(rig, 0), ALARM_NORMAL);
@@ -135,7 +135,7 @@ static void test_suppression(void **state) {
     rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
     assert_int_equal(rig_state(rig, 0), ALARM_UNACKNOWLEDGED);
-    rig_step(rig, 8000);
+    core_rig_step(rig, 8000);
     rig_cut(rig, 9000, true);
     assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
     rig_poll(rig, 14000, 1, 0, 5);
@@ -162,12 +162,12 @@ static void escalating(struct site *site) {
 
 static void test_escalation(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(escalating);
+    struct rig *rig = core_rig_begin(escalating);
     rig_poll(rig, 1000, 1, 0, 11);
     assert_int_equal(newest_alarm(rig).priority, PRIORITY_LOW);
-    rig_step(rig, 61000);
+    core_rig_step(rig, 61000);
     assert_int_equal(newest_alarm(rig).cause, CAUSE_REALARM);
-    rig_step(rig, 91000);
+    core_rig_step(rig, 91000);
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.cause == CAUSE_ESCALATE && event.priority == PRIORITY_MEDIUM && event.state == ALARM_UNACKNOWLEDGED);
     assert_true(event.occurrence_seq == rig->core.alarms[1].alarm.occurrence_seq && retained(rig, 1));
@@ -184,7 +184,7 @@ static void test_escalation(void **state) {
  * is the present state all along. */
 static void test_chatter(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct burst_event event;
     int64_t ms = 1000;
@@ -204,7 +204,7 @@ static void test_chatter(void **state) {
     assert_true(rig_do(rig, ms, COMMAND_ACKNOWLEDGE, "device-1/alarm-1")); /* a person is always told */
     assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), told + 1);
     rig_poll(rig, ms + 500, 1, 0, 11);
-    rig_step(rig, ms + 500 + 60000);
+    core_rig_step(rig, ms + 500 + 60000);
     assert_int_equal(rig_count(rig, ENTRY_CHATTER, 1, &entry), 2);
     assert_true(entry_get_burst(&entry, &event) && event.ended && event.count == 41 && event.state == ALARM_UNACKNOWLEDGED);
     rig_cut(rig, ms + 70000, true); /* the hidden state was saved */
@@ -215,7 +215,7 @@ static void test_chatter(void **state) {
 /* The last hidden transition is in the store with the next run, whatever that is; fire is named and every transition told. */
 static void test_chatter_of_fire(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     for (int64_t ms = 1000; ms < 21000; ms += 2000) {
         rig_poll(rig, ms, 0, 1, 11);
         rig_poll(rig, ms + 1000, 0, 1, 5);
@@ -233,7 +233,7 @@ static void many(struct site *site) {
 
 static void test_flood(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(many);
+    struct rig *rig = core_rig_begin(many);
     struct entry entry;
     struct burst_event event;
     for (unsigned d = 0; d < SITE_DEVICES; d++) /* eight alarms a device */
@@ -241,7 +241,7 @@ static void test_flood(void **state) {
     assert_int_equal(rig_count(rig, ENTRY_FLOOD, 1, &entry), 1);
     assert_true(entry_get_burst(&entry, &event) && !event.ended && event.count == 11 && event.number == 1);
     assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), SITE_ALARMS); /* named, nothing is kept back */
-    rig_step(rig, 1003 + 600000);
+    core_rig_step(rig, 1003 + 600000);
     assert_int_equal(rig_count(rig, ENTRY_FLOOD, 1, &entry), 2);
     assert_true(entry_get_burst(&entry, &event) && event.ended && event.count == SITE_ALARMS);
     rig_end(rig);

@@ -20,7 +20,7 @@ static void start(struct rig *rig, struct now now) {
     rig->running = true;
 }
 
-struct rig *rig_begin(void (*change)(struct site *site)) {
+struct rig *core_rig_begin(void (*change)(struct site *site)) {
     struct rig *rig = calloc(1, sizeof(*rig));
     assert_non_null(rig);
     site_init(&rig->site);
@@ -28,7 +28,7 @@ struct rig *rig_begin(void (*change)(struct site *site)) {
         change(&rig->site);
     rig->start = 0xAA;
     start(rig, site_now(0));
-    rig_step(rig, 0);
+    core_rig_step(rig, 0);
     return rig;
 }
 
@@ -112,7 +112,7 @@ static void step(struct rig *rig, const struct now *now) {
     }
 }
 
-void rig_step(struct rig *rig, int64_t ms) {
+void core_rig_step(struct rig *rig, int64_t ms) {
     struct now now = site_now(ms);
     step(rig, &now);
 }
@@ -122,7 +122,7 @@ static void poll(struct rig *rig, int64_t ms, struct polled *polled) {
     polled->device_state = DEVICE_ONLINE;
     polled->now = site_now(ms);
     core_on_polled(&rig->core, polled);
-    rig_step(rig, ms);
+    core_rig_step(rig, ms);
 }
 
 void rig_poll(struct rig *rig, int64_t ms, uint16_t device, uint16_t point, double value) {
@@ -147,7 +147,7 @@ void rig_poll_many(struct rig *rig, int64_t ms, uint16_t device, const double *v
 void rig_device(struct rig *rig, int64_t ms, uint16_t device, enum device_state state) {
     struct polled polled = {.device = device, .status = state == DEVICE_DEAD ? BUS_TIMEOUT : BUS_ANSWERED, .device_state = state, .now = site_now(ms)};
     core_on_polled(&rig->core, &polled);
-    rig_step(rig, ms);
+    core_rig_step(rig, ms);
 }
 
 void rig_write_ends(struct rig *rig, int64_t ms, bool ok) {
@@ -157,7 +157,7 @@ void rig_write_ends(struct rig *rig, int64_t ms, bool ok) {
     struct written written = {.id = write.id, .device = write.device, .point = write.point, .ok = ok, .now = site_now(ms)};
     written.status = ok ? BUS_ANSWERED : BUS_TIMEOUT;
     core_on_written(&rig->core, &written);
-    rig_step(rig, ms);
+    core_rig_step(rig, ms);
 }
 
 /* ---- commands ---- */
@@ -187,7 +187,7 @@ bool rig_ask(struct rig *rig, int64_t ms, const struct command *command) {
     core_on_command(&rig->core, &now, command, &rig->outcome);
     assert_true(rig->outcome.ok == (rig->outcome.event_seq != 0));
     assert_true(rig->outcome.ok != (rig->outcome.why[0] != '\0'));
-    rig_step(rig, ms);
+    core_rig_step(rig, ms);
     return rig->outcome.ok;
 }
 

@@ -25,7 +25,7 @@ struct rig {
     struct effects effects;
     bool running;
     uint64_t start;
-    char said[65536]; /* the trace since rig_begin or rig_hush */
+    char said[65536]; /* the trace since core_rig_begin or rig_hush */
     struct write_command writes[16]; /* handed to a bus since the last rig_take_write */
     unsigned writes_count;
     struct rig_record records[RIG_RECORDS_MAX]; /* as the store has them */
@@ -36,13 +36,13 @@ struct rig {
 };
 
 /* `change` alters the site before the start; NULL: nothing. */
-struct rig *rig_begin(void (*change)(struct site *site));
+struct rig *core_rig_begin(void (*change)(struct site *site));
 void rig_end(struct rig *rig);
 /* What is not in the store is gone; the same site starts again. `trusted`: the wall clock is. */
 void rig_cut(struct rig *rig, int64_t ms, bool trusted);
 
 /* One step as the engine makes it, with commits that succeed at once. */
-void rig_step(struct rig *rig, int64_t ms);
+void core_rig_step(struct rig *rig, int64_t ms);
 /* A good reading of one point; QUALITY_BAD otherwise. Then a step. */
 void rig_poll(struct rig *rig, int64_t ms, uint16_t device, uint16_t point, double value);
 void rig_poll_bad(struct rig *rig, int64_t ms, uint16_t device, uint16_t point);

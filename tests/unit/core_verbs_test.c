@@ -15,7 +15,7 @@
 
 static void test_acknowledge_and_reset(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct entry entry;
     struct alarm_event event;
     struct command command = rig_command(rig, 500, COMMAND_ACKNOWLEDGE, "device-0/alarm-0");
@@ -41,7 +41,7 @@ static void test_acknowledge_and_reset(void **state) {
 
 static void test_shelve_and_unshelve(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct command command = rig_command(rig, 1000, COMMAND_SHELVE, "device-1/alarm-1");
     command_refused(rig, 1000, &command, "fields");
     command.fields |= FIELD_UNTIL;
@@ -77,7 +77,7 @@ static void test_shelve_and_unshelve(void **state) {
 static void test_out_of_service(void **state) {
     (void)state;
     for (int swapped = 0; swapped < 2; swapped++) {
-        struct rig *rig = rig_begin(command_plant);
+        struct rig *rig = core_rig_begin(command_plant);
         if (swapped) { /* whichever stands first */
             rig->site.alarms[0].class = CLASS_ELECTRICAL;
             rig->site.alarms[4].class = CLASS_FIRE;
@@ -93,7 +93,7 @@ static void test_out_of_service(void **state) {
         assert_int_equal(rig_state(rig, 1), ALARM_NORMAL); /* another device's */
         rig_end(rig);
     }
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct command command = command_out(rig, 1000, "device-0/alarm-4", 3 * 86400000ll);
     command_accepted(rig, 1000, &command, ENTRY_COMMAND);
     assert_true(rig_state(rig, 0) == ALARM_NORMAL && rig_state(rig, 4) == ALARM_OUT_OF_SERVICE);
@@ -123,7 +123,7 @@ static void test_problem(void **state) {
     (void)state;
     static const char *const wrong[] = {"",   "gw", "gw-00000000000000ab", "gw-00000000000000ab-", "gw-00000000000000ab-99", "gx-00000000000000ab-2",
                                         "gw-00000000000000zz-2", "gw-00000000000000ab-2x", "gw-00000000000000ab-2-2"};
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     char id[64];
     struct entry entry;
     struct problem_event event;
@@ -182,7 +182,7 @@ static void test_problem(void **state) {
 static void test_problem_of_a_gateway_with_a_long_name(void **state) {
     (void)state;
     static char name[NAME_SIZE];
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     memset(name, 'g', sizeof(name) - 1);
     rig->site.config.gateway_id = name;
     command_raise(rig, 1000, 0);
@@ -198,7 +198,7 @@ static void test_problem_of_a_gateway_with_a_long_name(void **state) {
 static void test_maintenance(void **state) {
     (void)state;
     static const char *const types[] = {"cleaning", "filter", "repair", "calibration", "inspection"};
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct command command;
     for (unsigned i = 0; i < 5; i++) {
         command = rig_command(rig, 1000, COMMAND_MAINTENANCE, "device-2");
@@ -220,7 +220,7 @@ static void test_maintenance(void **state) {
 
 static void test_walk_test(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     struct command command = rig_command(rig, 1000, COMMAND_WALK_TEST, "");
     command_refused(rig, 1000, &command, "give one of them");
     command.fields |= FIELD_PLACE;
@@ -280,7 +280,7 @@ static void test_write(void **state) {
         const char *why;
     } bad[] = {{"p0", "", 1, "cannot be written"},      {"p9", "", 1, "no such point"},         {"p3", "open", 0, "no such value"},
                {"p2", "On", 0, "no such value"},        {"p1", "", 5.5, "outside the point's"}, {"p1", "", -1e300, "outside the point's"}};
-    struct rig *rig = rig_begin(command_plant);
+    struct rig *rig = core_rig_begin(command_plant);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct command command = write_of(rig, bad[i].point, bad[i].text, bad[i].value);
         command_refused(rig, 1000, &command, bad[i].why);

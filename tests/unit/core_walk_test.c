@@ -58,7 +58,7 @@ static bool retained(struct rig *rig, uint16_t alarm) {
 /* Down the whole road marked as a test; neither record nor retained state nor problem; over when the condition is; then it ends. */
 static void test_walk(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll_many(rig, 500, 0, (const double[]){5, 5}, 2);
     (void)retained(rig, 0);
     unsigned records = rig->records_count;
@@ -99,7 +99,7 @@ static void test_walk(void **state) {
 /* Not inhibited, the relay is cut by the test, and held as after a fire. */
 static void test_walk_with_actions(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, false, 30));
     rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig->writes_count, 1);
@@ -117,7 +117,7 @@ static void test_walk_with_actions(void **state) {
 /* Outside the place an alarm is real; what was open before the test stays real in it. */
 static void test_outside_is_real(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     rig_poll(rig, 500, 0, 0, 11);
     assert_true(walk(rig, 1000, true, 30));
     rig_poll(rig, 2000, 1, 0, 11);
@@ -135,16 +135,16 @@ static void test_outside_is_real(void **state) {
 static void test_still_in_alarm_at_the_end(void **state) {
     (void)state;
     for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
-        struct rig *rig = rig_begin(plant);
+        struct rig *rig = core_rig_begin(plant);
         assert_true(walk(rig, 1000, true, 1));
         rig_poll(rig, 2000, 0, 0, 11);
         if (acknowledged)
             assert_true(rig_do(rig, 3000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
         assert_null(rig_record(rig, "device-0", "alarm-0"));
-        rig_step(rig, 60999);
+        core_rig_step(rig, 60999);
         assert_true(rig->core.walk.on && rig->writes_count == 0);
         uint64_t occurrence = rig->core.alarms[0].alarm.occurrence_seq;
-        rig_step(rig, 61000); /* by itself */
+        core_rig_step(rig, 61000); /* by itself */
         struct alarm_event event = newest_alarm(rig);
         assert_true(!event.test && event.cause == CAUSE_WALK_ENDED && event.state == ALARM_UNACKNOWLEDGED);
         assert_true(event.occurrence_seq && event.occurrence_seq != occurrence);
@@ -160,7 +160,7 @@ static void test_still_in_alarm_at_the_end(void **state) {
 /* Put aside during the test: it stays so, is told as real, saved and retained; what would latch by coming back in a test does not. */
 static void test_aside_during_the_test(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
     rig_poll(rig, 2000, 0, 0, 11);
     assert_true(rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
@@ -176,7 +176,7 @@ static void test_aside_during_the_test(void **state) {
     assert_int_equal(rig_state(rig, 0), ALARM_SHELVED);
     rig_end(rig);
 
-    rig = rig_begin(plant);
+    rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
     rig_poll(rig, 2000, 0, 0, 11);
     assert_true(rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
@@ -193,7 +193,7 @@ static void test_aside_during_the_test(void **state) {
 /* A restart ends a test: what is in alarm is raised as real. */
 static void test_restart_ends_a_test(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(plant);
+    struct rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
     rig_poll(rig, 2000, 0, 0, 11);
     rig_cut(rig, 3000, true);
@@ -215,11 +215,11 @@ static void many(struct site *site) {
 
 static void test_walk_lists_every_detector(void **state) {
     (void)state;
-    struct rig *rig = rig_begin(many);
+    struct rig *rig = core_rig_begin(many);
     static struct walk_event event;
     struct entry entry;
     assert_true(walk(rig, 1000, true, 1));
-    rig_step(rig, 61000);
+    core_rig_step(rig, 61000);
     assert_int_equal(rig_count(rig, ENTRY_WALK_TEST, 1, &entry), 2);
     assert_true(entry_get_walk(&entry, &event) && event.detectors == SITE_ALARMS && event.items_count == SITE_ALARMS && event.seen == 0);
     rig_end(rig);
