@@ -26,15 +26,17 @@ static void s001_smoke_to_subscriber(void **state) {
     world_expect(world, "smoke-1|cut-branch|relay-1/channel-1|fire",
                  "[    12.000] world: smoke-1/smoke = alarm\n"
                  "[    12.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    12.021] problem smoke-1/smoke open\n"
                  "[    12.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    12.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    12.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    12.026] city <- event problem smoke-1/smoke open\n"
                  "[    12.026] city <- reading/smoke-1 n=1\n"
                  "[    12.029] store: fire durable to 9\n"
                  "[    12.038] plant: relay-1/channel-1 is written off\n"
-                 "[    12.046] action cut-branch held attempt=1\n"
-                 "[    12.051] city <- event action cut-branch ok=true attempt=1\n"
-                 "[    12.054] store: fire durable to 11\n");
+                 "[    12.492] action cut-branch held attempt=1\n"
+                 "[    12.497] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    12.500] store: fire durable to 12\n");
     world_expect_value(world, "relay-1/channel-1", "off");
     world_settle(world);
     world_close(world);
@@ -51,7 +53,9 @@ static void s002_sensor_unplugged(void **state) {
     world_expect(world, "overcurrent",
                  "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
+                 "[    15.645] problem meter-1/overcurrent open\n"
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    15.650] city <- event problem meter-1/overcurrent open\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n");
     world_fault(world, "meter-1", SICK_SILENT);
     world_set(world, "meter-1/current", "2"); /* nobody can see that it fell */
@@ -99,7 +103,9 @@ static void s003_on_delay_frozen_by_blindness(void **state) {
                  "[    13.000] world: meter-1 is exception\n"
                  "[    30.000] world: meter-1 is well\n"
                  "[    32.653] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
+                 "[    32.653] problem meter-1/overcurrent open\n"
                  "[    32.658] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    32.658] city <- event problem meter-1/overcurrent open\n"
                  "[    32.658] city <- alarm/meter-1/overcurrent unacknowledged\n");
     world_settle(world);
     world_close(world);
@@ -125,7 +131,9 @@ static void s004_deadband_and_off_delay(void **state) {
                  "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[     5.000] world: meter-1/current = 9.2\n"
                  "[    10.645] alarm meter-1/overcurrent unacknowledged by=condition value=9.2\n"
+                 "[    10.645] problem meter-1/overcurrent open\n"
                  "[    10.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    10.650] city <- event problem meter-1/overcurrent open\n"
                  "[    10.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    12.000] world: meter-1/current = 8.7\n"
                  "[    60.000] world: meter-1/current = 8.4\n"
@@ -162,7 +170,9 @@ static void s005_two_of_three(void **state) {
                  "[    11.000] world: meter-1/voltage = 225\n"
                  "[    12.000] world: meter-1/voltage = 180\n"
                  "[    12.645] alarm meter-1/undervoltage unacknowledged by=condition value=180\n"
+                 "[    12.645] problem meter-1/undervoltage open\n"
                  "[    12.650] city <- event alarm meter-1/undervoltage unacknowledged\n"
+                 "[    12.650] city <- event problem meter-1/undervoltage open\n"
                  "[    12.650] city <- alarm/meter-1/undervoltage unacknowledged\n"
                  "[    13.000] world: meter-1/voltage = 225\n"
                  "[    13.645] alarm meter-1/undervoltage returned by=return value=225\n"
@@ -186,8 +196,10 @@ static void s006_latch(void **state) {
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[     5.000] world: smoke-1/smoke = alarm\n"
                  "[     5.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[     5.021] problem smoke-1/smoke open\n"
                  "[     5.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[     5.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[     5.026] city <- event problem smoke-1/smoke open\n"
                  "[     8.000] world: smoke-1/smoke = normal\n"
                  "[     8.021] alarm smoke-1/smoke latched by=return value=0\n"
                  "[     8.026] city <- event alarm smoke-1/smoke latched\n"
@@ -258,8 +270,8 @@ static void s007_relay_away(void **state) {
                  "[    19.248] city <- alarm/relay-1/communication returned\n"
                  "[    19.248] city <- reading/relay-1 n=1\n"
                  "[    19.260] plant: relay-1/channel-1 is written off\n"
-                 "[    19.269] action cut-branch held attempt=6\n"
-                 "[    19.274] city <- event action cut-branch ok=true attempt=6\n"
+                 "[    20.492] action cut-branch held attempt=6\n"
+                 "[    20.497] city <- event action cut-branch ok=true attempt=6\n"
                  "[    20.497] city <- reading/relay-1 n=1\n"
                  "[    30.497] city <- reading/relay-1 n=1\n"
                  "[    40.497] city <- reading/relay-1 n=1\n"

@@ -22,8 +22,8 @@ static void s101_broker_down_at_start(void **state) {
                  "[     0.020] uplink city down refused: nobody listens at that address and port (next try in 0.9 s)\n"
                  "[     5.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[     5.029] store: fire durable to 6\n"
-                 "[     5.046] action cut-branch held attempt=1\n"
-                 "[     5.054] store: fire durable to 8\n");
+                 "[     6.492] action cut-branch held attempt=1\n"
+                 "[     6.500] store: fire durable to 9\n");
     world_broker_up(world, "city");
     world_run_until(world, 130000);
     world_expect(world, "uplink|status|event|alarm/smoke-1",
@@ -34,7 +34,8 @@ static void s101_broker_down_at_start(void **state) {
                  "[    60.803] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[    60.803] city <- event action cut-branch ok=true attempt=1 replayed\n"
                  "[    60.803] city <- event system started replayed\n"
-                 "[    60.803] city <- event system configuration replayed\n");
+                 "[    60.803] city <- event system configuration replayed\n"
+                 "[    60.803] city <- event problem smoke-1/smoke open replayed\n");
     world_settle(world);
     world_close(world);
 }
@@ -61,6 +62,7 @@ static void s102_cut_and_back(void **state) {
                  "[    20.000] world: smoke-1/smoke = alarm\n"
                  "[    20.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    20.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
+                 "[    20.006] owner <- event problem smoke-1/smoke open\n"
                  "[    20.009] store: fire durable to 123\n");
     world_broker_up(world, "city");
     while (!world_received(world, "city", "status", NULL) || world_received(world, "city", "status", NULL) < 2)
@@ -72,6 +74,7 @@ static void s102_cut_and_back(void **state) {
                  "[    37.721] city <- status online\n"
                  "[    37.721] city <- alarm/smoke-1/smoke unacknowledged\n"
                  "[    37.721] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
+                 "[    37.721] city <- event problem smoke-1/smoke open replayed\n"
                  "[    38.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    38.006] city <- event alarm smoke-1/smoke returned\n"
                  "[    38.006] city <- alarm/smoke-1/smoke returned\n"
@@ -98,8 +101,10 @@ static void s103_one_of_two_is_dead(void **state) {
                  "[     0.025] city <- alarm/smoke-1/smoke normal\n"
                  "[   600.000] world: smoke-1/smoke = alarm\n"
                  "[   600.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[   600.001] problem smoke-1/smoke open\n"
                  "[   600.006] city <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[   600.006] city <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[   600.006] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[   600.006] city <- event problem smoke-1/smoke open\n");
     world_broker_up(world, "owner");
     world_run_until(world, 700000);
     world_expect(world, "owner",
@@ -114,7 +119,8 @@ static void s103_one_of_two_is_dead(void **state) {
                  "[   658.549] owner <- health\n"
                  "[   658.549] owner <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[   658.549] owner <- event system started replayed\n"
-                 "[   658.549] owner <- event system configuration replayed\n");
+                 "[   658.549] owner <- event system configuration replayed\n"
+                 "[   658.549] owner <- event problem smoke-1/smoke open replayed\n");
     world_settle(world);
     assert_int_equal(world_received(world, "owner", "reading", NULL), 0);
     world_close(world);
@@ -134,8 +140,10 @@ static void s104_refused_topic(void **state) {
                  "[     0.031] uplink city refuses a message: reason 0x87; check what this user may publish under yanhuo/v1/sim-01/#\n"
                  "[    30.000] world: smoke-1/smoke = alarm\n"
                  "[    30.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    30.021] problem smoke-1/smoke open\n"
                  "[    30.026] city <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[    30.026] city <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[    30.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    30.026] city <- event problem smoke-1/smoke open\n");
     assert_int_equal(world_counters(world)->uplinks[0].refused > 9, 1);
     world_broker_refuse(world, "city", NULL);
     world_run_until(world, 60000);
@@ -190,10 +198,13 @@ static void s106_alarm_through_a_full_window(void **state) {
                  "[     0.025] owner <- alarm/smoke-1/smoke normal\n"
                  "[    50.000] world: smoke-1/smoke = alarm\n"
                  "[    50.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    50.001] problem smoke-1/smoke open\n"
                  "[    50.006] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    50.006] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    50.006] city <- event problem smoke-1/smoke open\n"
                  "[    50.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[    50.006] owner <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[    50.006] owner <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    50.006] owner <- event problem smoke-1/smoke open\n");
     world_broker_delay(world, "city", 5, 5);
     world_run_until(world, 130000);
     world_settle(world);

@@ -23,13 +23,15 @@ static void s201_store_stalls(void **state) {
                  "[    10.000] world: store stalls for 5000 ms\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] problem smoke-1/smoke open\n"
                  "[    10.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
-                 "[    10.046] action cut-branch held attempt=1\n"
-                 "[    10.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    10.026] city <- event problem smoke-1/smoke open\n"
+                 "[    10.492] action cut-branch held attempt=1\n"
+                 "[    10.497] city <- event action cut-branch ok=true attempt=1\n"
                  "[    15.008] store: fire durable to 6\n"
-                 "[    15.016] store: fire durable to 8\n");
+                 "[    15.024] store: fire durable to 9\n");
     world_settle(world);
     world_close(world);
 }
@@ -53,17 +55,20 @@ static void s202_store_fails(void **state) {
                  "[    10.000] world: store fails\n"
                  "[    15.000] world: smoke-1/smoke = alarm\n"
                  "[    15.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    15.021] problem smoke-1/smoke open\n"
                  "[    15.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    15.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    15.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    15.026] city <- event problem smoke-1/smoke open\n"
                  "[    15.029] store fails: the operating system reported an error; entries stay in memory\n"
-                 "[    15.046] action cut-branch held attempt=1\n"
-                 "[    15.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    16.492] action cut-branch held attempt=1\n"
+                 "[    16.497] city <- event action cut-branch ok=true attempt=1\n"
                  "[    30.000] world: store is well\n"
-                 "[    30.061] store: reading durable to 15\n"
-                 "[    30.061] store works again\n"
-                 "[    30.149] store: fire durable to 11\n"
-                 "[    35.653] store: reading durable to 17\n");
+                 "[    30.069] store: reading durable to 16\n"
+                 "[    30.069] store works again\n"
+                 "[    30.149] store: fire durable to 12\n"
+                 "[    30.157] store: event durable to 10\n"
+                 "[    35.653] store: reading durable to 18\n");
     world_settle(world);
     world_close(world);
 }
@@ -89,18 +94,22 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[     0.650] city <- alarm/meter-1/overcurrent normal\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] problem smoke-1/smoke open\n"
                  "[    10.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
-                 "[    10.046] action cut-branch held attempt=1\n"
-                 "[    10.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    10.026] city <- event problem smoke-1/smoke open\n"
+                 "[    10.492] action cut-branch held attempt=1\n"
+                 "[    10.497] city <- event action cut-branch ok=true attempt=1\n"
                  "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
+                 "[    15.645] problem meter-1/overcurrent open\n"
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    15.650] city <- event problem meter-1/overcurrent open\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    30.000] stopping\n"
                  "[    30.005] city <- event system stopped\n"
                  "[    30.011] stopped\n"
-                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=16\n"
+                 "[    40.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=18\n"
                  "[    40.000] alarm smoke-1/smoke restored unacknowledged\n"
                  "[    40.000] alarm meter-1/overcurrent restored unacknowledged\n"
                  "[    40.000] action cut-branch writes relay-1/channel-1 attempt=1\n"
@@ -109,8 +118,8 @@ static void s203_restart_with_an_open_alarm(void **state) {
                  "[    40.025] city <- event system started replayed\n"
                  "[    40.025] city <- event roster meter-1/overcurrent unacknowledged replayed\n"
                  "[    40.027] city <- event roster smoke-1/smoke unacknowledged replayed\n"
-                 "[    40.046] action cut-branch held attempt=1\n"
-                 "[    40.051] city <- event action cut-branch ok=true attempt=1\n"
+                 "[    40.492] action cut-branch held attempt=1\n"
+                 "[    40.497] city <- event action cut-branch ok=true attempt=1\n"
                  "[    42.645] alarm meter-1/overcurrent returned by=return value=2\n"
                  "[    42.650] city <- event alarm meter-1/overcurrent returned\n"
                  "[    42.650] city <- alarm/meter-1/overcurrent returned\n");
@@ -139,13 +148,17 @@ static void s204_power_cut_before_the_commit(void **state) {
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] problem smoke-1/smoke open\n"
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.026] city <- event problem smoke-1/smoke open\n"
                  "[    10.040] crash\n"
                  "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=6\n"
                  "[    10.061] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.061] problem smoke-1/smoke open\n"
                  "[    10.066] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.066] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.066] city <- event problem smoke-1/smoke open\n"
                  "[    10.069] city <- event system started replayed\n");
     world_settle(world);
     world_close(world);
@@ -168,31 +181,34 @@ static void s205_quota_exceeded(void **state) {
                  "[     0.025] owner <- alarm/smoke-1/smoke normal\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.001] problem smoke-1/smoke open\n"
                  "[    10.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.006] owner <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.006] owner <- event problem smoke-1/smoke open\n"
                  "[    12.000] world: smoke-1/smoke = normal\n"
                  "[    12.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    12.006] owner <- event alarm smoke-1/smoke returned\n"
                  "[    12.006] owner <- alarm/smoke-1/smoke returned\n"
-                 "[    88.739] gap lane=reading count=12 why=the space for undelivered entries is used up\n"
-                 "[    88.752] owner <- event gap lane=reading count=12 why=the space for undelivered entries is used up\n"
-                 "[    98.739] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[    98.752] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   118.739] gap lane=reading count=119 why=the space for undelivered entries is used up\n"
-                 "[   118.752] owner <- event gap lane=reading count=119 why=the space for undelivered entries is used up\n"
-                 "[   158.739] gap lane=reading count=249 why=the space for undelivered entries is used up\n"
-                 "[   158.752] owner <- event gap lane=reading count=249 why=the space for undelivered entries is used up\n");
+                 "[    86.539] gap lane=reading count=1 why=the space for undelivered entries is used up\n"
+                 "[    86.552] owner <- event gap lane=reading count=1 why=the space for undelivered entries is used up\n"
+                 "[    96.539] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[    96.552] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   116.539] gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   116.552] owner <- event gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   156.539] gap lane=reading count=249 why=the space for undelivered entries is used up\n"
+                 "[   156.552] owner <- event gap lane=reading count=249 why=the space for undelivered entries is used up\n");
     world_broker_up(world, "city");
     world_run_until(world, 260000);
     world_settle(world);
     world_expect(world, "city <- event",
                  "[   228.627] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[   228.627] city <- event alarm smoke-1/smoke returned replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=12 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event problem smoke-1/smoke open replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=1 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=119 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=249 why=the space for undelivered entries is used up replayed\n"
-                 "[   238.746] city <- event gap lane=reading count=431 why=the space for undelivered entries is used up\n");
+                 "[   236.546] city <- event gap lane=reading count=444 why=the space for undelivered entries is used up\n");
     assert_int_equal(world->gaps_told[LANE_READING], world->evicted[LANE_READING]);
     world_close(world);
 }
@@ -289,15 +305,18 @@ static void s208_power_cut_and_the_detector_is_gone(void **state) {
     world_fault(world, "smoke-1", SICK_NONE);
     world_run_until(world, 120000);
     assert_non_null(strstr(world_retained(world, "city", "alarm/smoke-1/smoke"), "\"state\":\"normal\""));
-    world_expect(world, "smoke-1/smoke|smoke-1/communication|crash|start|world:|city up", "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
+    world_expect(world, "smoke-1/smoke|smoke-1/communication|crash|start|world:|city up",
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=1\n"
                  "[     0.020] uplink city up mqtt=5 window=100\n"
                  "[     0.025] city <- event system started replayed\n"
                  "[     0.026] city <- alarm/smoke-1/smoke normal\n"
                  "[     0.026] city <- alarm/smoke-1/communication normal\n"
                  "[    10.000] world: smoke-1/smoke = alarm\n"
                  "[    10.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
+                 "[    10.021] problem smoke-1/smoke open\n"
                  "[    10.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    10.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    10.026] city <- event problem smoke-1/smoke open\n"
                  "[    10.040] crash\n"
                  "[    10.040] world: smoke-1 is silent\n"
                  "[    10.040] start gateway=sim-01 devices=3 points=4 alarms=6 uplinks=1 next_seq=6\n"
