@@ -145,7 +145,8 @@ void core_rig_poll_many(struct core_rig *rig, int64_t ms, uint16_t device, const
 }
 
 void core_rig_device(struct core_rig *rig, int64_t ms, uint16_t device, enum device_state state) {
-    struct polled polled = {.device = device, .status = state == DEVICE_DEAD ? BUS_TIMEOUT : BUS_ANSWERED, .device_state = state, .now = site_now(ms)};
+    struct polled polled = {.device = device, .device_state = state, .now = site_now(ms)};
+    polled.status = state == DEVICE_DEAD ? BUS_TIMEOUT : BUS_ANSWERED;
     core_on_polled(&rig->core, &polled);
     core_rig_step(rig, ms);
 }
