@@ -125,7 +125,9 @@ static void on_news(struct core *core, const struct now *now, uint16_t index, en
     bool done = news == ACTION_DONE;
     trace_add(core->trace, now->mono_us, done ? TRACE_INFO : TRACE_ERROR, "action %s %s attempt=%u%s%s", action->rule->name,
               done ? "held" : "undone", action->attempts, done ? "" : " why=", done ? "" : why);
-    uint64_t event_seq = worth_telling(done ? 1 : action->undone + action->attempts) ? tell(core, now, index, done, done ? "" : why) : RECORDS_NO_EVENT;
+    uint64_t event_seq = RECORDS_NO_EVENT;
+    if (done || worth_telling(action->undone + action->attempts))
+        event_seq = tell(core, now, index, done, done ? "" : why);
     after_change(core, now, index, action->rule->alarm, event_seq);
 }
 

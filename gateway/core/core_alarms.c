@@ -412,8 +412,10 @@ static void tell_open(struct core *core, const struct now *now, uint16_t index) 
     }
     seal_alarm(core, now, index, CAUSE_RESTORED, ENTRY_ROSTER);
     count_active(core, slot);
-    if (!alarm_state_aside(slot->alarm.state)) /* a relay may have lost it meanwhile */
-        core_actions_on_restored(core, now, index);
+    if (alarm_state_aside(slot->alarm.state))
+        return;
+    core_actions_on_restored(core, now, index); /* a relay may have lost it meanwhile */
+    core_problem_on_restored(core, now, index);
 }
 
 void core_alarms_on_start(struct core *core, const struct now *now) {

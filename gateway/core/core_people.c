@@ -44,6 +44,12 @@ void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t al
         core_record_problem(core, problem, RECORDS_NO_EVENT); /* one more occurrence: its event may be of the fire lane */
 }
 
+void core_problem_on_restored(struct core *core, const struct now *now, uint16_t alarm) {
+    const struct config_alarm *rule = &core->config->alarms[alarm];
+    if (problems_find(&core->problems, core_device_name(core, rule->device), rule->name) == PROBLEMS_MAX)
+        core_problem_on_alarm(core, now, alarm);
+}
+
 /* ---- the walk test ---- */
 
 /* Begun, or its result: which detectors were seen, when, how fast; in parts of WALK_PART_MAX. */

@@ -30,6 +30,7 @@ static void s001_smoke_to_subscriber(void **state) {
                  "[    12.021] action cut-branch writes relay-1/channel-1 attempt=1\n"
                  "[    12.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    12.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    12.026] city <- event problem smoke-1/smoke open\n"
                  "[    12.026] city <- reading/smoke-1 n=1\n"
                  "[    12.029] store: fire durable to 9\n"
                  "[    12.038] plant: relay-1/channel-1 is written off\n"
@@ -55,6 +56,7 @@ static void s002_sensor_unplugged(void **state) {
                  "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
                  "[    15.645] problem meter-1/overcurrent open\n"
                  "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    15.650] city <- event problem meter-1/overcurrent open\n"
                  "[    15.650] city <- alarm/meter-1/overcurrent unacknowledged\n");
     world_fault(world, "meter-1", SICK_SILENT);
     world_set(world, "meter-1/current", "2"); /* nobody can see that it fell */
@@ -104,6 +106,7 @@ static void s003_on_delay_frozen_by_blindness(void **state) {
                  "[    32.653] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
                  "[    32.653] problem meter-1/overcurrent open\n"
                  "[    32.658] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    32.658] city <- event problem meter-1/overcurrent open\n"
                  "[    32.658] city <- alarm/meter-1/overcurrent unacknowledged\n");
     world_settle(world);
     world_close(world);
@@ -131,6 +134,7 @@ static void s004_deadband_and_off_delay(void **state) {
                  "[    10.645] alarm meter-1/overcurrent unacknowledged by=condition value=9.2\n"
                  "[    10.645] problem meter-1/overcurrent open\n"
                  "[    10.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    10.650] city <- event problem meter-1/overcurrent open\n"
                  "[    10.650] city <- alarm/meter-1/overcurrent unacknowledged\n"
                  "[    12.000] world: meter-1/current = 8.7\n"
                  "[    60.000] world: meter-1/current = 8.4\n"
@@ -169,6 +173,7 @@ static void s005_two_of_three(void **state) {
                  "[    12.645] alarm meter-1/undervoltage unacknowledged by=condition value=180\n"
                  "[    12.645] problem meter-1/undervoltage open\n"
                  "[    12.650] city <- event alarm meter-1/undervoltage unacknowledged\n"
+                 "[    12.650] city <- event problem meter-1/undervoltage open\n"
                  "[    12.650] city <- alarm/meter-1/undervoltage unacknowledged\n"
                  "[    13.000] world: meter-1/voltage = 225\n"
                  "[    13.645] alarm meter-1/undervoltage returned by=return value=225\n"
@@ -195,6 +200,7 @@ static void s006_latch(void **state) {
                  "[     5.021] problem smoke-1/smoke open\n"
                  "[     5.026] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[     5.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[     5.026] city <- event problem smoke-1/smoke open\n"
                  "[     8.000] world: smoke-1/smoke = normal\n"
                  "[     8.021] alarm smoke-1/smoke latched by=return value=0\n"
                  "[     8.026] city <- event alarm smoke-1/smoke latched\n"

@@ -35,7 +35,7 @@ static void s101_broker_down_at_start(void **state) {
                  "[    60.803] city <- event action cut-branch ok=true attempt=1 replayed\n"
                  "[    60.803] city <- event system started replayed\n"
                  "[    60.803] city <- event system configuration replayed\n"
-                 "[    60.803] city <- event problem null replayed\n");
+                 "[    60.803] city <- event problem smoke-1/smoke open replayed\n");
     world_settle(world);
     world_close(world);
 }
@@ -62,7 +62,7 @@ static void s102_cut_and_back(void **state) {
                  "[    20.000] world: smoke-1/smoke = alarm\n"
                  "[    20.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    20.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[    20.006] owner <- event problem null\n"
+                 "[    20.006] owner <- event problem smoke-1/smoke open\n"
                  "[    20.009] store: fire durable to 123\n");
     world_broker_up(world, "city");
     while (!world_received(world, "city", "status", NULL) || world_received(world, "city", "status", NULL) < 2)
@@ -74,7 +74,7 @@ static void s102_cut_and_back(void **state) {
                  "[    37.721] city <- status online\n"
                  "[    37.721] city <- alarm/smoke-1/smoke unacknowledged\n"
                  "[    37.721] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
-                 "[    37.721] city <- event problem null replayed\n"
+                 "[    37.721] city <- event problem smoke-1/smoke open replayed\n"
                  "[    38.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    38.006] city <- event alarm smoke-1/smoke returned\n"
                  "[    38.006] city <- alarm/smoke-1/smoke returned\n"
@@ -103,7 +103,8 @@ static void s103_one_of_two_is_dead(void **state) {
                  "[   600.001] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[   600.001] problem smoke-1/smoke open\n"
                  "[   600.006] city <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[   600.006] city <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[   600.006] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[   600.006] city <- event problem smoke-1/smoke open\n");
     world_broker_up(world, "owner");
     world_run_until(world, 700000);
     world_expect(world, "owner",
@@ -119,7 +120,7 @@ static void s103_one_of_two_is_dead(void **state) {
                  "[   658.549] owner <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[   658.549] owner <- event system started replayed\n"
                  "[   658.549] owner <- event system configuration replayed\n"
-                 "[   658.549] owner <- event problem null replayed\n");
+                 "[   658.549] owner <- event problem smoke-1/smoke open replayed\n");
     world_settle(world);
     assert_int_equal(world_received(world, "owner", "reading", NULL), 0);
     world_close(world);
@@ -141,7 +142,8 @@ static void s104_refused_topic(void **state) {
                  "[    30.021] alarm smoke-1/smoke unacknowledged by=condition value=1\n"
                  "[    30.021] problem smoke-1/smoke open\n"
                  "[    30.026] city <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[    30.026] city <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[    30.026] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    30.026] city <- event problem smoke-1/smoke open\n");
     assert_int_equal(world_counters(world)->uplinks[0].refused > 9, 1);
     world_broker_refuse(world, "city", NULL);
     world_run_until(world, 60000);
@@ -199,8 +201,10 @@ static void s106_alarm_through_a_full_window(void **state) {
                  "[    50.001] problem smoke-1/smoke open\n"
                  "[    50.006] city <- event alarm smoke-1/smoke unacknowledged\n"
                  "[    50.006] city <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    50.006] city <- event problem smoke-1/smoke open\n"
                  "[    50.006] owner <- event alarm smoke-1/smoke unacknowledged\n"
-                 "[    50.006] owner <- alarm/smoke-1/smoke unacknowledged\n");
+                 "[    50.006] owner <- alarm/smoke-1/smoke unacknowledged\n"
+                 "[    50.006] owner <- event problem smoke-1/smoke open\n");
     world_broker_delay(world, "city", 5, 5);
     world_run_until(world, 130000);
     world_settle(world);

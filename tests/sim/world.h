@@ -72,6 +72,16 @@ void world_broker_delay(struct world *world, const char *uplink, int64_t receive
 /* Publishing on topics that contain this is refused; NULL: nothing is. */
 void world_broker_refuse(struct world *world, const char *uplink, const char *topic);
 
+/* A person's command over the local socket, authorised, by "W", issued now, for a minute. `target` names an alarm ("smoke-1/smoke"), a
+ * device, a place ("place:shed-1"), a point to write ("point:relay-1/channel-1"), or with assign, rectify and close the alarm whose
+ * problem is meant. `more`: words like "by=B until=600 reason=welding on=1 minutes=5 inhibit=1 stop=1 to=T what=X value=1 type=cleaning
+ * unsigned mqtt again id=k-1" (`until` in seconds from now; again: with the id of the last one; with an id of the story's own it holds an
+ * hour). True: it was accepted. */
+bool world_command(struct world *world, const char *verb, const char *target, const char *more);
+/* The rule of an alarm, to be changed before the start: what the YAML of a plant cannot say yet. */
+struct config_alarm *world_rule(struct world *world, const char *alarm);
+uint16_t world_rule_index(struct world *world, const char *alarm);
+
 /* Before the start: whether the wall clock may be trusted. */
 void world_clock_begin(struct world *world, bool trusted);
 /* The wall clock jumps by this much and is, or is not, to be trusted. */

@@ -100,7 +100,8 @@ static void check_sent(struct world *world, uint16_t uplink, uint64_t transition
             world_fail(world, "a reading goes before an alarm to %s", world->config->uplinks[uplink].name);
     }
     uint64_t room = (uint64_t)(broker->window - broker->in_flight);
-    if (broker->noticed && !world->stopping && room > transitions && alarms < transitions)
+    bool hidden = engine_counters(world->engine)->chatters > 0; /* an alarm that chatters is told by two events */
+    if (broker->noticed && !world->stopping && !hidden && room > transitions && alarms < transitions)
         world_fail(world, "waiting: %llu alarms changed and %llu are sent to %s in the same step, with room for %llu",
                    (unsigned long long)transitions, (unsigned long long)alarms, world->config->uplinks[uplink].name, (unsigned long long)room);
 }

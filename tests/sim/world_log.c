@@ -71,6 +71,18 @@ static void event_words(const struct message *message, char *ret_text, size_t si
     else if (strcmp(kind, "gap") == 0)
         snprintf(ret_text, size, "gap lane=%s count=%s why=%s", json_text(message->payload, "lane", a, sizeof(a)),
                  json_text(message->payload, "count", b, sizeof(b)), json_text(message->payload, "why", d, sizeof(d)));
+    else if (strcmp(kind, "problem") == 0)
+        snprintf(ret_text, size, "problem %s/%s %s", json_text(message->payload, "device", a, sizeof(a)),
+                 json_text(message->payload, "alarm", b, sizeof(b)), json_text(message->payload, "state", c, sizeof(c)));
+    else if (strcmp(kind, "command") == 0 || strcmp(kind, "maintenance") == 0)
+        snprintf(ret_text, size, "%s %s by=%s", kind, json_text(message->payload, "verb", a, sizeof(a)),
+                 json_text(message->payload, "by", b, sizeof(b)));
+    else if (strcmp(kind, "walk_test") == 0)
+        snprintf(ret_text, size, "walk_test %s seen=%s of=%s", json_text(message->payload, "state", a, sizeof(a)),
+                 json_text(message->payload, "seen", b, sizeof(b)), json_text(message->payload, "detectors", c, sizeof(c)));
+    else if (strcmp(kind, "chatter") == 0 || strcmp(kind, "flood") == 0)
+        snprintf(ret_text, size, "%s %s count=%s", kind, json_text(message->payload, "burst", a, sizeof(a)),
+                 json_text(message->payload, "count", b, sizeof(b)));
     else
         snprintf(ret_text, size, "%s %s%s%s", kind, json_text(message->payload, "what", a, sizeof(a)), strcmp(kind, "clock") == 0 ? " by=" : "",
                  strcmp(kind, "clock") == 0 ? json_text(message->payload, "offset_ms", b, sizeof(b)) : "");

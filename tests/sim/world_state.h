@@ -168,6 +168,7 @@ struct signal { /* of one alarm, since the start of the process */
     struct signal_change *changes;
     uint32_t samples_count, samples_room, changes_count, changes_room;
     bool active_at_start;
+    bool aside; /* was put aside since the start: its changes were not told */
 };
 
 struct world {
@@ -215,6 +216,7 @@ struct world {
     bool stopping;
     unsigned steps_here, ticks_here;
     uint64_t events; /* engine events since world_open */
+    unsigned commands; /* asked since world_open: makes their ids */
     unsigned check_every;
 
     char *log;

@@ -83,7 +83,9 @@ static const struct {
     enum alarm_cause cause;     /* of what is told, 0 for what a person does */
     enum cell cells[COLUMNS];   /* normal unackn. ackn. returned latched l.taken | shelved: calm active passed | suppressed | out of service */
 } table[HAPPENINGS] = {
-    [CONDITION] = {"condition", CAUSE_CONDITION, {unack, same, same, unack, unack, unack, noted, noted, noted, noted, noted, noted, noted, noted, noted}},
+    [CONDITION] = {"condition",
+                   CAUSE_CONDITION,
+                   {unack, same, same, unack, unack, unack, noted, noted, noted, noted, noted, noted, noted, noted, noted}},
     [RETURN] = {"return", CAUSE_RETURN, {same, gone, gonet, same, same, same, noted, noted, noted, noted, noted, noted, noted, noted, noted}},
     [ACKNOWLEDGE] = {"acknowledge", 0, {no, ackn, no, norm, taken, no, no, no, no, no, no, no, no, no, no}},
     [RESET] = {"reset", 0, {no, no, no, no, no, norm, no, no, no, no, no, no, no, no, no}},

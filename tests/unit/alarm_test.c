@@ -11,10 +11,11 @@
 
 static void test_names(void **state) {
     (void)state;
-    static const char *const states[] = {"normal",  "unacknowledged", "acknowledged", "returned",      "latched",
-                                         "shelved", "suppressed",     "out_of_service", "unknown"}; /* past the last: as a damaged entry may say */
-    static const char *const causes[] = {"unknown", "condition", "return",         "acknowledge", "reset",   "restored", "shelve",    "unshelve", "expired",
-                                         "suppress", "release",  "out_of_service", "in_service",  "realarm", "escalate", "walk_ended", "unknown"};
+    static const char *const states[] = {"normal",  "unacknowledged", "acknowledged",   "returned", "latched",
+                                         "shelved", "suppressed",     "out_of_service", "unknown"}; /* past the last: of a damaged entry */
+    static const char *const causes[] = {"unknown", "condition", "return",   "acknowledge", "reset",          "restored",
+                                         "shelve",  "unshelve",  "expired",  "suppress",    "release",        "out_of_service",
+                                         "in_service", "realarm", "escalate", "walk_ended", "unknown"};
     for (unsigned i = 0; i < ARRAY_COUNT(states); i++)
         assert_string_equal(alarm_state_name((enum alarm_state)i), states[i]);
     for (unsigned i = 0; i < ARRAY_COUNT(causes); i++)

@@ -26,7 +26,7 @@ void command_plant(struct site *site) {
 }
 
 /* Refused with these words, and nothing has changed by it. */
-void command_refused(struct rig *rig, int64_t ms, const struct command *command, const char *words) {
+void command_refused(struct core_rig *rig, int64_t ms, const struct command *command, const char *words) {
     static struct core_alarm alarms[5];
     static struct problems problems;
     static struct core_commands commands;
@@ -36,8 +36,8 @@ void command_refused(struct rig *rig, int64_t ms, const struct command *command,
     memcpy(&problems, &rig->core.problems, sizeof(problems));
     memcpy(&commands, &rig->core.commands, sizeof(commands));
     memcpy(&walk, &rig->core.walk, sizeof(walk));
-    rig_hush(rig);
-    if (rig_ask(rig, ms, command))
+    core_rig_hush(rig);
+    if (core_rig_ask(rig, ms, command))
         fail_msg("accepted, and should have been refused: %s", words);
     if (!strstr(rig->outcome.why, words))
         fail_msg("refused because '%s' instead of '%s'", rig->outcome.why, words);
@@ -47,18 +47,18 @@ void command_refused(struct rig *rig, int64_t ms, const struct command *command,
     assert_memory_equal(&walk, &rig->core.walk, sizeof(walk));
     assert_int_equal(rig->core.journal.next_seq, seq);
     assert_int_equal(rig->writes_count, 0);
-    assert_true(rig_said(rig, " refused ("));
+    assert_true(core_rig_said(rig, " refused ("));
 }
 
 /* Accepted: told as an event of this kind with what was asked, and its id is recorded. */
-void command_accepted(struct rig *rig, int64_t ms, const struct command *command, enum entry_kind kind) {
+void command_accepted(struct core_rig *rig, int64_t ms, const struct command *command, enum entry_kind kind) {
     struct entry entry;
     struct command told;
     uint64_t seq = rig->core.journal.next_seq;
-    rig_hush(rig);
-    if (!rig_ask(rig, ms, command))
+    core_rig_hush(rig);
+    if (!core_rig_ask(rig, ms, command))
         fail_msg("refused: %s", rig->outcome.why);
-    assert_int_equal(rig_count(rig, kind, seq, &entry), 1);
+    assert_int_equal(core_rig_count(rig, kind, seq, &entry), 1);
     assert_true(entry.seq == rig->outcome.event_seq && entry.start == rig->outcome.event_start && entry.lane == LANE_EVENT);
     assert_true(entry_get_command(&entry, &told));
     assert_int_equal(told.verb, command->verb);
@@ -68,21 +68,21 @@ void command_accepted(struct rig *rig, int64_t ms, const struct command *command
     assert_int_equal(told.fields, command->fields);
     assert_true(told.authorised == command->authorised);
     assert_string_equal(told.device, command->device);
-    assert_true(rig_said(rig, "done for W (socket uid 0)"));
+    assert_true(core_rig_said(rig, "done for W (socket uid 0)"));
     command_refused(rig, ms, command, "carried out already");
 }
 
-void command_raise(struct rig *rig, int64_t ms, uint16_t alarm) {
-    rig_poll(rig, ms, alarm, 0, 11);
-    assert_int_equal(rig_state(rig, alarm), ALARM_UNACKNOWLEDGED);
+void command_raise(struct core_rig *rig, int64_t ms, uint16_t alarm) {
+    core_rig_poll(rig, ms, alarm, 0, 11);
+    assert_int_equal(core_rig_state(rig, alarm), ALARM_UNACKNOWLEDGED);
 }
 
 void command_put(char *field, const char *text) {
     strcpy(field, text);
 }
 
-struct command command_out(struct rig *rig, int64_t ms, const char *target, int64_t for_ms) {
-    struct command command = rig_command(rig, ms, COMMAND_OUT_OF_SERVICE, target);
+struct command command_out(struct core_rig *rig, int64_t ms, const char *target, int64_t for_ms) {
+    struct command command = core_rig_command(rig, ms, COMMAND_OUT_OF_SERVICE, target);
     command.fields |= FIELD_ON | FIELD_REASON | FIELD_UNTIL;
     command.on = true;
     command_put(command.reason, "new head");

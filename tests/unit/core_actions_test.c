@@ -41,171 +41,171 @@ static void plant_unreadable(struct site *site) {
     site->points[RELAY][CHANNEL].verify = false;
 }
 
-static enum action_state state_of(const struct rig *rig, unsigned action) {
+static enum action_state state_of(const struct core_rig *rig, unsigned action) {
     return rig->core.actions[action].state;
 }
 
 /* From the alarm to held; the channel reads `value`. */
-static void hold(struct rig *rig, int64_t ms, uint16_t alarm, double value) {
-    rig_poll(rig, ms, alarm, 0, 11);
+static void hold(struct core_rig *rig, int64_t ms, uint16_t alarm, double value) {
+    core_rig_poll(rig, ms, alarm, 0, 11);
     assert_int_equal(rig->writes_count, 1);
     assert_true(rig->writes[0].value == value && rig->writes[0].device == RELAY && rig->writes[0].point == CHANNEL);
-    rig_write_ends(rig, ms + 10, true);
+    core_rig_write_ends(rig, ms + 10, true);
     assert_int_equal(state_of(rig, alarm), ACTION_VERIFYING);
-    rig_poll(rig, ms + 20, RELAY, CHANNEL, value);
+    core_rig_poll(rig, ms + 20, RELAY, CHANNEL, value);
     assert_int_equal(state_of(rig, alarm), ACTION_HELD);
 }
 
 /* Taking the alarm cuts nothing anew and gives nothing back; nor does its return: only a reset does. */
 static void test_held_until_reset(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct action_event event;
     hold(rig, 1000, 0, 0);
-    assert_int_equal(rig_count(rig, ENTRY_ACTION, 1, &entry), 1);
+    assert_int_equal(core_rig_count(rig, ENTRY_ACTION, 1, &entry), 1);
     assert_true(entry_get_action(&entry, &event) && event.ok && event.attempt == 1 && !event.test);
     assert_string_equal(event.action, "cut");
     assert_int_equal(entry.lane, LANE_FIRE); /* as its alarm */
-    assert_non_null(rig_record(rig, ".action", "cut"));
-    assert_true(rig_do(rig, 2000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
-    rig_poll(rig, 3000, 0, 0, 9);
-    assert_int_equal(rig_state(rig, 0), ALARM_LATCHED);
+    assert_non_null(core_rig_record(rig, ".action", "cut"));
+    assert_true(core_rig_do(rig, 2000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
+    core_rig_poll(rig, 3000, 0, 0, 9);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_LATCHED);
     assert_int_equal(rig->writes_count, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
-    rig_cut(rig, 4000, true);
+    core_rig_cut(rig, 4000, true);
     core_rig_step(rig, 4000);
     assert_int_equal(rig->writes_count, 1); /* the board may have lost it meanwhile */
-    rig_write_ends(rig, 4010, true);
-    rig_poll(rig, 4020, RELAY, CHANNEL, 0);
-    assert_true(rig_do(rig, 5000, COMMAND_RESET, "device-0/alarm-0"));
-    assert_int_equal(rig_state(rig, 0), ALARM_NORMAL);
+    core_rig_write_ends(rig, 4010, true);
+    core_rig_poll(rig, 4020, RELAY, CHANNEL, 0);
+    assert_true(core_rig_do(rig, 5000, COMMAND_RESET, "device-0/alarm-0"));
+    assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
     assert_int_equal(state_of(rig, 0), ACTION_IDLE);
-    assert_null(rig_record(rig, ".action", "cut"));
-    rig_count(rig, ENTRY_ACTION, 1, &entry);
+    assert_null(core_rig_record(rig, ".action", "cut"));
+    core_rig_count(rig, ENTRY_ACTION, 1, &entry);
     assert_true(entry_get_action(&entry, &event) && event.ok);
     assert_string_equal(event.why, "released");
     assert_int_equal(rig->writes_count, 0); /* supply returns by a person's hand */
-    rig_poll(rig, 6000, RELAY, CHANNEL, 1);
+    core_rig_poll(rig, 6000, RELAY, CHANNEL, 1);
     assert_int_equal(rig->writes_count, 0);
-    rig_cut(rig, 7000, true);
+    core_rig_cut(rig, 7000, true);
     core_rig_step(rig, 7000);
     assert_int_equal(rig->writes_count, 0);
     hold(rig, 8000, 0, 0); /* the next alarm does */
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* Two failed attempts are an alarm of its own, until it is held; each of the first failures is told. */
 static void test_failing_is_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 1000, 0, 0, 11);
-    rig_write_ends(rig, 1500, false);
-    assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 1000, 0, 0, 11);
+    core_rig_write_ends(rig, 1500, false);
+    assert_int_equal(core_rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
     core_rig_step(rig, 2000);
     assert_int_equal(rig->writes_count, 1);
-    assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
-    rig_write_ends(rig, 2500, false);
-    assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_UNACKNOWLEDGED);
+    assert_int_equal(core_rig_state(rig, ACTION_ALARM), ALARM_NORMAL);
+    core_rig_write_ends(rig, 2500, false);
+    assert_int_equal(core_rig_state(rig, ACTION_ALARM), ALARM_UNACKNOWLEDGED);
     int64_t ms = 2500;
     for (unsigned i = 0; i < 30; i++) {
         ms += ACTION_RETRY_MAX_MS + 10;
         core_rig_step(rig, ms);
-        rig_write_ends(rig, ms + 10, false);
+        core_rig_write_ends(rig, ms + 10, false);
     }
-    assert_int_equal(rig_count(rig, ENTRY_ACTION, 1, NULL), 3 + 3); /* 1, 2, 3, 10, 20, 30 */
+    assert_int_equal(core_rig_count(rig, ENTRY_ACTION, 1, NULL), 3 + 3); /* 1, 2, 3, 10, 20, 30 */
     core_rig_step(rig, ms + 20000);
-    rig_write_ends(rig, ms + 20010, true);
-    assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_UNACKNOWLEDGED); /* an echo is not yet a relay */
-    rig_poll(rig, ms + 20020, RELAY, CHANNEL, 0);
-    assert_int_equal(rig_state(rig, ACTION_ALARM), ALARM_RETURNED);
-    rig_end(rig);
+    core_rig_write_ends(rig, ms + 20010, true);
+    assert_int_equal(core_rig_state(rig, ACTION_ALARM), ALARM_UNACKNOWLEDGED); /* an echo is not yet a relay */
+    core_rig_poll(rig, ms + 20020, RELAY, CHANNEL, 0);
+    assert_int_equal(core_rig_state(rig, ACTION_ALARM), ALARM_RETURNED);
+    core_rig_end(rig);
 }
 
 /* One failure and then success on the second attempt: noise on the line, no alarm. */
 static void test_one_failure_is_noise(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 1000, 0, 0, 11);
-    rig_write_ends(rig, 1500, false);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 1000, 0, 0, 11);
+    core_rig_write_ends(rig, 1500, false);
     core_rig_step(rig, 2000);
-    rig_write_ends(rig, 2010, true);
-    rig_poll(rig, 2020, RELAY, CHANNEL, 0);
+    core_rig_write_ends(rig, 2010, true);
+    core_rig_poll(rig, 2020, RELAY, CHANNEL, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
     assert_int_equal(rig->core.alarms[ACTION_ALARM].alarm.activations, 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* A board that browned out is commanded again within the step that read it; a bad reading says nothing. */
 static void test_undone(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 0, 0);
-    rig_poll_bad(rig, 2000, RELAY, CHANNEL);
+    core_rig_poll_bad(rig, 2000, RELAY, CHANNEL);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
     uint64_t seq = rig->core.journal.next_seq;
     struct entry entry;
     struct action_event event;
-    rig_poll(rig, 3000, RELAY, CHANNEL, 1);
+    core_rig_poll(rig, 3000, RELAY, CHANNEL, 1);
     assert_int_equal(rig->writes_count, 1);
-    assert_int_equal(rig_count(rig, ENTRY_ACTION, seq, &entry), 1);
+    assert_int_equal(core_rig_count(rig, ENTRY_ACTION, seq, &entry), 1);
     assert_true(entry_get_action(&entry, &event) && !event.ok && strstr(event.why, "reads back otherwise"));
-    rig_write_ends(rig, 3010, true);
+    core_rig_write_ends(rig, 3010, true);
     core_rig_step(rig, 3010 + ACTION_VERIFY_MS); /* nobody could read it back */
     assert_int_equal(state_of(rig, 0), ACTION_RETRYING);
-    assert_true(rig_said(rig, "could not be read back"));
+    assert_true(core_rig_said(rig, "could not be read back"));
     core_rig_step(rig, 3010 + ACTION_VERIFY_MS + ACTION_RETRY_MS);
-    rig_write_ends(rig, 10000, true);
-    rig_poll(rig, 10010, RELAY, CHANNEL, 0);
+    core_rig_write_ends(rig, 10000, true);
+    core_rig_poll(rig, 10010, RELAY, CHANNEL, 0);
     assert_int_equal(state_of(rig, 0), ACTION_HELD);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 static void test_device_back(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 1000, 0, 0, 11);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 1000, 0, 0, 11);
     for (unsigned i = 0; i < 5; i++) {
-        rig_write_ends(rig, 1000 + 20000 * i, false);
+        core_rig_write_ends(rig, 1000 + 20000 * i, false);
         core_rig_step(rig, 1000 + 20000 * i + 10000);
     }
-    rig_write_ends(rig, 101000, false);
-    rig_device(rig, 101500, RELAY, DEVICE_DEAD);
+    core_rig_write_ends(rig, 101000, false);
+    core_rig_device(rig, 101500, RELAY, DEVICE_DEAD);
     assert_int_equal(rig->writes_count, 0);
-    rig_device(rig, 102000, RELAY, DEVICE_ONLINE); /* long before the pause is over */
+    core_rig_device(rig, 102000, RELAY, DEVICE_ONLINE); /* long before the pause is over */
     assert_int_equal(rig->writes_count, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- two that contradict each other ---- */
 
-static void check_one_wanted(const struct rig *rig, unsigned winner) {
+static void check_one_wanted(const struct core_rig *rig, unsigned winner) {
     assert_true(action_wanted(&rig->core.actions[winner]) && !action_wanted(&rig->core.actions[1 - winner]));
-    assert_non_null(rig_record(rig, ".action", winner ? "supply" : "cut"));
-    assert_null(rig_record(rig, ".action", winner ? "cut" : "supply"));
+    assert_non_null(core_rig_record(rig, ".action", winner ? "supply" : "cut"));
+    assert_null(core_rig_record(rig, ".action", winner ? "cut" : "supply"));
 }
 
 /* The newest wish holds, whichever stands first in the configuration, also after power cuts. */
 static void test_newest_wish(void **state) {
     (void)state;
     for (uint16_t winner = 0; winner < 2; winner++) {
-        struct rig *rig = core_rig_begin(plant);
+        struct core_rig *rig = core_rig_begin(plant);
         hold(rig, 1000, 1 - winner, 1 - winner);
-        rig_poll(rig, 2000, winner, 0, 11);
-        assert_true(rig_said(rig, winner ? "action cut gives way to supply" : "action supply gives way to cut"));
+        core_rig_poll(rig, 2000, winner, 0, 11);
+        assert_true(core_rig_said(rig, winner ? "action cut gives way to supply" : "action supply gives way to cut"));
         check_one_wanted(rig, winner);
-        assert_int_equal(rig_record_lane(rig, ".action", "cut"), rig_record_lane(rig, ".action", "supply")); /* in one commit */
+        assert_int_equal(core_rig_record_lane(rig, ".action", "cut"), core_rig_record_lane(rig, ".action", "supply")); /* in one commit */
         for (int cut = 0; cut < 2; cut++) {
-            rig_cut(rig, 3000 + cut, true);
+            core_rig_cut(rig, 3000 + cut, true);
             core_rig_step(rig, 3000 + cut);
             check_one_wanted(rig, winner);
             assert_int_equal(rig->writes_count, 1);
             assert_true(rig->writes[0].value == winner);
         }
-        rig_write_ends(rig, 4010, true);
-        rig_poll(rig, 4020, RELAY, CHANNEL, winner);
+        core_rig_write_ends(rig, 4010, true);
+        core_rig_poll(rig, 4020, RELAY, CHANNEL, winner);
         assert_int_equal(state_of(rig, winner), ACTION_HELD);
-        rig_end(rig);
+        core_rig_end(rig);
     }
 }
 
@@ -213,24 +213,24 @@ static void test_newest_wish(void **state) {
 static void test_wanted_again_while_giving_way(void **state) {
     (void)state;
     for (int readable = 0; readable < 2; readable++) {
-        struct rig *rig = core_rig_begin(readable ? plant : plant_unreadable);
-        rig_poll(rig, 1000, 0, 0, 11); /* cut is being written */
-        rig_poll(rig, 1001, 1, 0, 11); /* supply wants it otherwise, and is handed behind it */
-        rig_poll(rig, 1002, 0, 0, 9);
-        rig_poll(rig, 1003, 0, 0, 11); /* fire again */
+        struct core_rig *rig = core_rig_begin(readable ? plant : plant_unreadable);
+        core_rig_poll(rig, 1000, 0, 0, 11); /* cut is being written */
+        core_rig_poll(rig, 1001, 1, 0, 11); /* supply wants it otherwise, and is handed behind it */
+        core_rig_poll(rig, 1002, 0, 0, 9);
+        core_rig_poll(rig, 1003, 0, 0, 11); /* fire again */
         check_one_wanted(rig, 0);
         double line = 9; /* what stands in the relay after the writes that were handed, in their order */
         for (int64_t ms = 1010; rig->writes_count; ms += 10) {
             assert_true(ms < 1200);
             line = rig->writes[0].value;
-            rig_write_ends(rig, ms, true);
+            core_rig_write_ends(rig, ms, true);
         }
         assert_true(line == 0);
-        rig_poll(rig, 2000, RELAY, CHANNEL, 0);
+        core_rig_poll(rig, 2000, RELAY, CHANNEL, 0);
         assert_int_equal(state_of(rig, 0), ACTION_HELD);
         assert_int_equal(state_of(rig, 1), ACTION_IDLE);
         assert_int_equal(rig->writes_count, 0);
-        rig_end(rig);
+        core_rig_end(rig);
     }
 }
 
@@ -243,74 +243,74 @@ static void other_point(struct site *site) {
 /* Two that were held side by side become a contradiction by a changed configuration: one gives way at the start. */
 static void test_contradiction_by_configuration(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(other_point);
+    struct core_rig *rig = core_rig_begin(other_point);
     hold(rig, 1000, 0, 0);
-    rig_poll(rig, 2000, 1, 0, 11);
-    assert_true(rig_record(rig, ".action", "cut") && rig_record(rig, ".action", "supply"));
+    core_rig_poll(rig, 2000, 1, 0, 11);
+    assert_true(core_rig_record(rig, ".action", "cut") && core_rig_record(rig, ".action", "supply"));
     rig->site.actions[1].point = CHANNEL;
-    rig_cut(rig, 3000, true);
+    core_rig_cut(rig, 3000, true);
     core_rig_step(rig, 3000);
     assert_true(action_wanted(&rig->core.actions[0]) != action_wanted(&rig->core.actions[1]));
     assert_int_equal(rig->writes_count, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* A store of an earlier version has the alarm's record and none of its action. */
 static void test_open_alarm_without_a_record_of_its_action(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 1000, 0, 0, 11);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 1000, 0, 0, 11);
     for (unsigned i = 0; i < rig->records_count; i++)
         if (rig->records[i].owner[0] == '.')
             rig->records[i].size = 0;
-    rig_cut(rig, 2000, true);
+    core_rig_cut(rig, 2000, true);
     core_rig_step(rig, 2000);
     assert_int_equal(rig->writes_count, 1);
     check_one_wanted(rig, 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- released ---- */
 
 static void test_reset_while_it_is_being_written(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 1000, 0, 0, 11);
-    assert_true(rig_do(rig, 1001, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
-    rig_poll(rig, 1002, 0, 0, 9);
-    assert_true(rig_do(rig, 1003, COMMAND_RESET, "device-0/alarm-0"));
-    assert_false(rig_do(rig, 1004, COMMAND_RESET, "device-0/alarm-0")); /* once */
-    assert_null(rig_record(rig, ".action", "cut"));
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 1000, 0, 0, 11);
+    assert_true(core_rig_do(rig, 1001, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
+    core_rig_poll(rig, 1002, 0, 0, 9);
+    assert_true(core_rig_do(rig, 1003, COMMAND_RESET, "device-0/alarm-0"));
+    assert_false(core_rig_do(rig, 1004, COMMAND_RESET, "device-0/alarm-0")); /* once */
+    assert_null(core_rig_record(rig, ".action", "cut"));
     uint64_t seq = rig->core.journal.next_seq;
-    rig_write_ends(rig, 1500, false);
-    assert_int_equal(rig_count(rig, ENTRY_ACTION, seq, NULL), 0); /* nobody waits for it any more */
+    core_rig_write_ends(rig, 1500, false);
+    assert_int_equal(core_rig_count(rig, ENTRY_ACTION, seq, NULL), 0); /* nobody waits for it any more */
     assert_int_equal(state_of(rig, 0), ACTION_IDLE);
     core_rig_step(rig, 60000);
     assert_int_equal(rig->writes_count, 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* An alarm that does not latch goes by itself; what it cut stays cut until a reset, which then has nothing else to do. */
 static void test_reset_of_what_is_normal(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 1, 1);
-    assert_false(rig_do(rig, 1500, COMMAND_RESET, "device-1/alarm-1")); /* still there */
-    rig_poll(rig, 2000, 1, 0, 9);
-    assert_false(rig_do(rig, 2500, COMMAND_RESET, "device-1/alarm-1")); /* first somebody takes it */
-    assert_true(rig_do(rig, 3000, COMMAND_ACKNOWLEDGE, "device-1/alarm-1"));
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
+    assert_false(core_rig_do(rig, 1500, COMMAND_RESET, "device-1/alarm-1")); /* still there */
+    core_rig_poll(rig, 2000, 1, 0, 9);
+    assert_false(core_rig_do(rig, 2500, COMMAND_RESET, "device-1/alarm-1")); /* first somebody takes it */
+    assert_true(core_rig_do(rig, 3000, COMMAND_ACKNOWLEDGE, "device-1/alarm-1"));
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
     assert_int_equal(state_of(rig, 1), ACTION_HELD);
-    assert_true(rig_do(rig, 4000, COMMAND_RESET, "device-1/alarm-1"));
+    assert_true(core_rig_do(rig, 4000, COMMAND_RESET, "device-1/alarm-1"));
     assert_int_equal(state_of(rig, 1), ACTION_IDLE);
-    assert_false(rig_do(rig, 5000, COMMAND_RESET, "device-1/alarm-1"));
-    rig_end(rig);
+    assert_false(core_rig_do(rig, 5000, COMMAND_RESET, "device-1/alarm-1"));
+    core_rig_end(rig);
 }
 
 /* ---- by command ---- */
 
-static struct command write_of(struct rig *rig, int64_t ms, double value) {
-    struct command command = rig_command(rig, ms, COMMAND_WRITE, "device-1");
+static struct command write_of(struct core_rig *rig, int64_t ms, double value) {
+    struct command command = core_rig_command(rig, ms, COMMAND_WRITE, "device-1");
     command.fields |= FIELD_POINT | FIELD_VALUE;
     memcpy(command.point, "p3", 3);
     command.value = value;
@@ -319,17 +319,17 @@ static struct command write_of(struct rig *rig, int64_t ms, double value) {
 
 static void test_write_by_command(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct action_event event;
     for (int ok = 0; ok < 2; ok++) {
         struct command command = write_of(rig, 1000, 5);
-        assert_true(rig_ask(rig, 1000, &command));
+        assert_true(core_rig_ask(rig, 1000, &command));
         assert_int_equal(rig->writes_count, 1);
         assert_true(rig->writes[0].value == 5);
         uint64_t seq = rig->core.journal.next_seq;
-        rig_write_ends(rig, 1010, ok);
-        assert_int_equal(rig_count(rig, ENTRY_ACTION, seq, &entry), 1);
+        core_rig_write_ends(rig, 1010, ok);
+        assert_int_equal(core_rig_count(rig, ENTRY_ACTION, seq, &entry), 1);
         assert_true(entry_get_action(&entry, &event) && event.ok == ok && event.value == 5);
         assert_string_equal(event.by, "W");
         assert_true(!event.action[0] && !event.alarm[0]);
@@ -337,37 +337,37 @@ static void test_write_by_command(void **state) {
         core_rig_step(rig, 60000);
         assert_int_equal(rig->writes_count, 0); /* once; what a person does a person looks after */
     }
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 static void test_write_against_an_action(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     hold(rig, 1000, 0, 0);
     struct command command = write_of(rig, 2000, 1);
-    assert_false(rig_ask(rig, 2000, &command));
+    assert_false(core_rig_ask(rig, 2000, &command));
     assert_non_null(strstr(rig->outcome.why, "reset its alarm first"));
     assert_int_equal(rig->writes_count, 0);
     command = write_of(rig, 2000, 0);
-    assert_true(rig_ask(rig, 2000, &command)); /* what it holds anyway */
-    rig_end(rig);
+    assert_true(core_rig_ask(rig, 2000, &command)); /* what it holds anyway */
+    core_rig_end(rig);
 }
 
 static void test_too_many_writes(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     for (unsigned i = 0; i <= MANUAL_WRITES_MAX; i++) {
         struct command command = write_of(rig, 1000, i);
-        assert_true(rig_ask(rig, 1000, &command) == (i < MANUAL_WRITES_MAX));
+        assert_true(core_rig_ask(rig, 1000, &command) == (i < MANUAL_WRITES_MAX));
     }
     assert_non_null(strstr(rig->outcome.why, "too many writes"));
-    rig_write_ends(rig, 1010, true);
+    core_rig_write_ends(rig, 1010, true);
     struct command command = write_of(rig, 1020, 9);
-    assert_true(rig_ask(rig, 1020, &command));
+    assert_true(core_rig_ask(rig, 1020, &command));
     while (rig->writes_count)
-        rig_write_ends(rig, 1030, true);
-    assert_int_equal(rig_count(rig, ENTRY_ACTION, 1, NULL), MANUAL_WRITES_MAX + 1);
-    rig_end(rig);
+        core_rig_write_ends(rig, 1030, true);
+    assert_int_equal(core_rig_count(rig, ENTRY_ACTION, 1, NULL), MANUAL_WRITES_MAX + 1);
+    core_rig_end(rig);
 }
 
 int main(void) {

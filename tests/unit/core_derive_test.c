@@ -23,7 +23,7 @@ static void derive(struct site *site, uint16_t device, uint16_t point, enum deri
 
 static const struct config_input none = {0, 0};
 
-static double newest(const struct rig *rig, uint16_t device, uint16_t point) {
+static double newest(const struct core_rig *rig, uint16_t device, uint16_t point) {
     struct entry entry;
     struct packed_reading reading, found = {.value = {.kind = VALUE_NONE}};
     for (uint64_t seq = 1; journal_find(&rig->core.journal, LANE_READING, seq, UINT16_MAX, &entry); seq = entry.seq + 1) {
@@ -53,23 +53,23 @@ static void on_off(struct site *site) {
 
 static void test_on_off_feeds_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(on_off);
-    rig_poll(rig, 1000, 0, 1, 1.5); /* between: off at the beginning */
+    struct core_rig *rig = core_rig_begin(on_off);
+    core_rig_poll(rig, 1000, 0, 1, 1.5); /* between: off at the beginning */
     assert_true(newest(rig, 0, 2) == 0);
     assert_true(rig->core.alarms[1].judged);
-    rig_poll(rig, 2000, 0, 1, 2.5);
+    core_rig_poll(rig, 2000, 0, 1, 2.5);
     assert_true(newest(rig, 0, 2) == 1);
-    rig_poll(rig, 3000, 0, 1, 1.5); /* between: as before */
+    core_rig_poll(rig, 3000, 0, 1, 1.5); /* between: as before */
     assert_true(newest(rig, 0, 2) == 1);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
     core_rig_step(rig, 5000);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_poll_bad(rig, 6000, 0, 1); /* what nobody sees holds */
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_poll_bad(rig, 6000, 0, 1); /* what nobody sees holds */
     assert_true(newest(rig, 0, 2) == -999);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_poll(rig, 7000, 0, 1, 0.5);
-    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED);
-    rig_end(rig);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_poll(rig, 7000, 0, 1, 0.5);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_RETURNED);
+    core_rig_end(rig);
 }
 
 static void mean(struct site *site) {
@@ -83,20 +83,20 @@ static void mean(struct site *site) {
 /* A mean of ten minutes: uncertain, and so no reason for an alarm, until three quarters of the window are filled. */
 static void test_mean_feeds_an_alarm(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(mean);
+    struct core_rig *rig = core_rig_begin(mean);
     int64_t ms = 0;
-    while (rig_state(rig, 1) == ALARM_NORMAL) {
+    while (core_rig_state(rig, 1) == ALARM_NORMAL) {
         ms += 5000;
         assert_true(ms < 600000);
-        rig_poll(rig, ms, 0, 1, 12);
+        core_rig_poll(rig, ms, 0, 1, 12);
     }
     assert_true(ms >= 430000 && ms <= 460000);
     assert_true(newest(rig, 0, 2) == 12);
-    for (int64_t end_ms = ms + 900000; ms < end_ms && rig_state(rig, 1) == ALARM_UNACKNOWLEDGED; ms += 5000)
-        rig_poll(rig, ms, 0, 1, 6);
-    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED); /* when the mean is back under 10, not when one reading is */
+    for (int64_t end_ms = ms + 900000; ms < end_ms && core_rig_state(rig, 1) == ALARM_UNACKNOWLEDGED; ms += 5000)
+        core_rig_poll(rig, ms, 0, 1, 6);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_RETURNED); /* when the mean is back under 10, not when one reading is */
     assert_true(ms > 600000);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* sum and difference of the same two, and the sum of both: a diamond over two devices. */
@@ -109,24 +109,24 @@ static void diamond(struct site *site) {
 
 static void test_diamond_is_computed_once_a_poll(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(diamond);
+    struct core_rig *rig = core_rig_begin(diamond);
     for (int i = 1; i < 5; i++) {
         uint64_t before = rig->counters.readings;
-        rig_poll_many(rig, 1000 * i, 0, (const double[]){5 + i, 2}, 2);
+        core_rig_poll_many(rig, 1000 * i, 0, (const double[]){5 + i, 2}, 2);
         assert_int_equal(rig->counters.readings - before, 2 + 4);
         assert_true(newest(rig, 0, 2) == 7 + i && newest(rig, 0, 3) == 3 + i && newest(rig, 1, 1) == 10 + 2 * i && newest(rig, 2, 1) == 10 + 2 * i);
     }
     uint64_t before = rig->counters.readings;
-    rig_poll(rig, 9000, 3, 0, 1); /* nothing is derived from it */
+    core_rig_poll(rig, 9000, 3, 0, 1); /* nothing is derived from it */
     assert_int_equal(rig->counters.readings - before, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* The worst quality of what went in, with its reason, all the way down; an input nobody ever asked for is bad. */
 static void test_worst_quality(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(diamond);
-    rig_poll(rig, 1000, 0, 0, 5);
+    struct core_rig *rig = core_rig_begin(diamond);
+    core_rig_poll(rig, 1000, 0, 0, 5);
     assert_int_equal(rig->core.point_quality[2], QUALITY_BAD);
     assert_int_equal(rig->core.point_quality[2 * SITE_POINTS + 1], QUALITY_BAD);
     struct polled polled = {.status = BUS_ANSWERED, .device_state = DEVICE_ONLINE, .now = site_now(2000), .count = 2};
@@ -136,15 +136,15 @@ static void test_worst_quality(void **state) {
     core_on_polled(&rig->core, &polled);
     assert_int_equal(rig->core.point_quality[2], QUALITY_UNCERTAIN);
     assert_int_equal(rig->core.point_quality[2 * SITE_POINTS + 1], QUALITY_UNCERTAIN);
-    rig_poll_bad(rig, 3000, 0, 1);
+    core_rig_poll_bad(rig, 3000, 0, 1);
     assert_int_equal(rig->core.point_quality[1 * SITE_POINTS + 1], QUALITY_BAD);
-    rig_poll_many(rig, 4000, 0, (const double[]){5, 2}, 2);
+    core_rig_poll_many(rig, 4000, 0, (const double[]){5, 2}, 2);
     assert_int_equal(rig->core.point_quality[2 * SITE_POINTS + 1], QUALITY_GOOD);
-    rig_device(rig, 5000, 0, DEVICE_DEAD);
+    core_rig_device(rig, 5000, 0, DEVICE_DEAD);
     for (unsigned p = 0; p < 4; p++)
         assert_int_equal(rig->core.point_quality[p], QUALITY_BAD);
     assert_int_equal(rig->core.point_quality[2 * SITE_POINTS + 1], QUALITY_BAD);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- composites ---- */
@@ -164,28 +164,28 @@ static void composite(struct site *site) {
 
 static void test_composite_over_two_devices(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(composite);
-    rig_poll(rig, 1000, 0, 0, 11);
+    struct core_rig *rig = core_rig_begin(composite);
+    core_rig_poll(rig, 1000, 0, 0, 11);
     assert_false(rig->core.alarms[1].judged); /* the other half is not known */
     core_rig_step(rig, 10000);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_poll(rig, 11000, 1, 0, 4);
-    rig_poll(rig, 12000, 0, 0, 12);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
+    core_rig_poll(rig, 11000, 1, 0, 4);
+    core_rig_poll(rig, 12000, 0, 0, 12);
     core_rig_step(rig, 12999);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_poll_bad(rig, 12999, 1, 0); /* blind with a millisecond left: frozen */
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
+    core_rig_poll_bad(rig, 12999, 1, 0); /* blind with a millisecond left: frozen */
     core_rig_step(rig, 60000);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_poll(rig, 60000, 1, 0, 4);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
+    core_rig_poll(rig, 60000, 1, 0, 4);
     assert_int_equal(core_next_wake(&rig->core) <= 60001000, 1);
     core_rig_step(rig, 60001);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_device(rig, 61000, 0, DEVICE_DEAD); /* the device is gone: the alarm stays */
-    rig_poll(rig, 62000, 1, 0, 4);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_poll(rig, 63000, 1, 0, 6); /* but what is seen to be false is false, whatever the other may say */
-    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED);
-    rig_end(rig);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_device(rig, 61000, 0, DEVICE_DEAD); /* the device is gone: the alarm stays */
+    core_rig_poll(rig, 62000, 1, 0, 4);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_poll(rig, 63000, 1, 0, 6); /* but what is seen to be false is false, whatever the other may say */
+    assert_int_equal(core_rig_state(rig, 1), ALARM_RETURNED);
+    core_rig_end(rig);
 }
 
 /* fan on and purifier off, of one device, with no delay: both change between two polls, and at no time was one on and the other off. */
@@ -198,14 +198,14 @@ static void both_of_one(struct site *site) {
 
 static void test_one_poll_is_one_moment(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(both_of_one);
-    rig_poll_many(rig, 1000, 0, (const double[]){0, 0}, 2);
+    struct core_rig *rig = core_rig_begin(both_of_one);
+    core_rig_poll_many(rig, 1000, 0, (const double[]){0, 0}, 2);
     for (int i = 0; i < 4; i++)
-        rig_poll_many(rig, 2000 + 1000 * i, 0, i & 1 ? (const double[]){0, 0} : (const double[]){11, 11}, 2);
+        core_rig_poll_many(rig, 2000 + 1000 * i, 0, i & 1 ? (const double[]){0, 0} : (const double[]){11, 11}, 2);
     assert_int_equal(rig->core.alarms[1].alarm.activations, 0);
-    rig_poll_many(rig, 9000, 0, (const double[]){11, 0}, 2);
+    core_rig_poll_many(rig, 9000, 0, (const double[]){11, 0}, 2);
     assert_int_equal(rig->core.alarms[1].alarm.activations, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* A dead device makes what is derived from it bad, and the composite over that holds. */
@@ -218,18 +218,18 @@ static void over_derived(struct site *site) {
 
 static void test_dead_device_derived_composite(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(over_derived);
-    rig_poll(rig, 1000, 1, 0, 4);
-    rig_poll(rig, 2000, 0, 1, 2.5);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED); /* raw, derived, composite: in one step */
-    rig_device(rig, 3000, 0, DEVICE_DEAD);
+    struct core_rig *rig = core_rig_begin(over_derived);
+    core_rig_poll(rig, 1000, 1, 0, 4);
+    core_rig_poll(rig, 2000, 0, 1, 2.5);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED); /* raw, derived, composite: in one step */
+    core_rig_device(rig, 3000, 0, DEVICE_DEAD);
     assert_int_equal(rig->core.point_quality[2], QUALITY_BAD);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_poll(rig, 4000, 1, 0, 4);
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_poll(rig, 5000, 0, 1, 0.5);
-    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED);
-    rig_end(rig);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_poll(rig, 4000, 1, 0, 4);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_poll(rig, 5000, 0, 1, 0.5);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_RETURNED);
+    core_rig_end(rig);
 }
 
 /* ---- what survives ---- */
@@ -241,27 +241,27 @@ static void run_hours(struct site *site) {
 /* Run hours go on after a power cut, and begin anew with a cleaning. */
 static void test_run_hours(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(run_hours);
+    struct core_rig *rig = core_rig_begin(run_hours);
     int64_t ms = 0;
     for (; ms <= 7200000; ms += 60000)
-        rig_poll(rig, ms, 2, 0, 1);
+        core_rig_poll(rig, ms, 2, 0, 1);
     assert_true(newest(rig, 2, 1) > 1.99 && newest(rig, 2, 1) < 2.01);
-    assert_non_null(rig_record(rig, "device-2", ".p1"));
-    rig_cut(rig, ms, true);
-    rig_poll(rig, ms, 2, 0, 1);
+    assert_non_null(core_rig_record(rig, "device-2", ".p1"));
+    core_rig_cut(rig, ms, true);
+    core_rig_poll(rig, ms, 2, 0, 1);
     double after = newest(rig, 2, 1);
     assert_true(after > 2 - 11.1 / 60 && after < 2.01); /* ten minutes and a poll are lost at most */
-    struct command command = rig_command(rig, ms, COMMAND_MAINTENANCE, "device-2");
+    struct command command = core_rig_command(rig, ms, COMMAND_MAINTENANCE, "device-2");
     command.fields |= FIELD_TYPE | FIELD_WHAT;
     strcpy(command.type, "cleaning");
     strcpy(command.what, "hood");
-    assert_true(rig_ask(rig, ms, &command));
-    rig_poll(rig, ms + 1000, 2, 0, 1);
+    assert_true(core_rig_ask(rig, ms, &command));
+    core_rig_poll(rig, ms + 1000, 2, 0, 1);
     assert_true(newest(rig, 2, 1) < 0.01);
-    rig_cut(rig, ms + 2000, true); /* in the commit of the command, not ten minutes later */
-    rig_poll(rig, ms + 3000, 2, 0, 1);
+    core_rig_cut(rig, ms + 2000, true); /* in the commit of the command, not ten minutes later */
+    core_rig_poll(rig, ms + 3000, 2, 0, 1);
     assert_true(newest(rig, 2, 1) < 0.01);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 int main(void) {

@@ -23,15 +23,15 @@ static void plant(struct site *site) {
     site->config.actions_count = 1;
 }
 
-static struct alarm_event newest_alarm(const struct rig *rig) {
+static struct alarm_event newest_alarm(const struct core_rig *rig) {
     struct entry entry;
     struct alarm_event event;
-    assert_true(rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
+    assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
     return event;
 }
 
 /* Whether the retained state was to be sent since the last call. */
-static bool retained(struct rig *rig, uint16_t alarm) {
+static bool retained(struct core_rig *rig, uint16_t alarm) {
     bool changed = false;
     for (unsigned i = 0; i < rig->core.changed_count; i++)
         changed = changed || rig->core.changed[i] == alarm;
@@ -44,32 +44,32 @@ static bool retained(struct rig *rig, uint16_t alarm) {
 /* What came and went on a shelf is an occurrence when it is back, with an id of its own; what it opened on the shelf opens no problem. */
 static void test_owed_has_an_occurrence(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
+    struct core_rig *rig = core_rig_begin(plant);
+    assert_true(core_rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
     assert_int_equal(newest_alarm(rig).occurrence_seq, 0);
-    rig_poll(rig, 2000, 0, 0, 11);
+    core_rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig->writes_count, 0);
-    rig_poll(rig, 3000, 0, 0, 5);
+    core_rig_poll(rig, 3000, 0, 0, 5);
     core_rig_step(rig, 1000 + 600000);
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.state == ALARM_LATCHED && event.cause == CAUSE_EXPIRED && event.occurrence_seq);
     assert_true(event.since_ms == site_now(2000).wall_ms);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* The same over a power cut: what a person still has to see was saved, though nothing was told. */
 static void test_owed_survives_a_power_cut(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
-    rig_poll(rig, 2000, 0, 0, 11);
-    rig_poll(rig, 3000, 0, 0, 5);
+    struct core_rig *rig = core_rig_begin(plant);
+    assert_true(core_rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    core_rig_poll(rig, 3000, 0, 0, 5);
     core_rig_step(rig, 9000); /* the batch of readings takes it along */
-    rig_cut(rig, 10000, true);
-    assert_int_equal(rig_state(rig, 0), ALARM_SHELVED);
-    assert_true(rig_do(rig, 11000, COMMAND_UNSHELVE, "device-0/alarm-0"));
-    assert_int_equal(rig_state(rig, 0), ALARM_LATCHED);
-    rig_end(rig);
+    core_rig_cut(rig, 10000, true);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_SHELVED);
+    assert_true(core_rig_do(rig, 11000, COMMAND_UNSHELVE, "device-0/alarm-0"));
+    assert_int_equal(core_rig_state(rig, 0), ALARM_LATCHED);
+    core_rig_end(rig);
 }
 
 static const struct config_shelf configured = {.by = "site", .reason = "building works", .until_ms = 1795000000000 + 3600000};
@@ -82,39 +82,39 @@ static void with_shelf(struct site *site) {
 /* A shelf of the configuration holds from the start, once the clock is right; whoever unshelves it is not overruled. */
 static void test_configured_shelf(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(with_shelf);
-    assert_int_equal(rig_state(rig, 1), ALARM_SHELVED);
+    struct core_rig *rig = core_rig_begin(with_shelf);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_SHELVED);
     assert_string_equal(newest_alarm(rig).reason, "building works");
-    assert_true(rig_do(rig, 1000, COMMAND_UNSHELVE, "device-1/alarm-1"));
+    assert_true(core_rig_do(rig, 1000, COMMAND_UNSHELVE, "device-1/alarm-1"));
     struct now now = site_now(2000);
     now.wall_ms += 5000;
     core_on_clock(&rig->core, &now);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_cut(rig, 3000, false);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL); /* nobody knows how late it is */
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
+    core_rig_cut(rig, 3000, false);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL); /* nobody knows how late it is */
     now = site_now(4000);
     core_on_clock(&rig->core, &now);
-    assert_int_equal(rig_state(rig, 1), ALARM_SHELVED);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_SHELVED);
     core_rig_step(rig, 3600000);
-    assert_int_equal(rig_state(rig, 1), ALARM_NORMAL);
-    rig_end(rig);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_NORMAL);
+    core_rig_end(rig);
 }
 
 static void test_restart_without_a_clock_ends_shelves(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    assert_true(rig_do(rig, 1000, COMMAND_SHELVE, "device-1/alarm-1"));
-    assert_true(rig_do(rig, 1000, COMMAND_OUT_OF_SERVICE, "device-2"));
-    rig_poll(rig, 2000, 1, 0, 11);
-    rig_poll(rig, 2500, 1, 0, 11);
-    rig_cut(rig, 3000, true);
-    assert_true(rig_state(rig, 1) == ALARM_SHELVED && rig_state(rig, 2) == ALARM_OUT_OF_SERVICE);
-    assert_int_equal(rig_count(rig, ENTRY_ROSTER, 1, NULL), 2);
+    struct core_rig *rig = core_rig_begin(plant);
+    assert_true(core_rig_do(rig, 1000, COMMAND_SHELVE, "device-1/alarm-1"));
+    assert_true(core_rig_do(rig, 1000, COMMAND_OUT_OF_SERVICE, "device-2"));
+    core_rig_poll(rig, 2000, 1, 0, 11);
+    core_rig_poll(rig, 2500, 1, 0, 11);
+    core_rig_cut(rig, 3000, true);
+    assert_true(core_rig_state(rig, 1) == ALARM_SHELVED && core_rig_state(rig, 2) == ALARM_OUT_OF_SERVICE);
+    assert_int_equal(core_rig_count(rig, ENTRY_ROSTER, 1, NULL), 2);
     core_rig_step(rig, 3000);
-    rig_cut(rig, 4000, false);
-    assert_true(rig_state(rig, 1) != ALARM_SHELVED && rig_state(rig, 2) == ALARM_NORMAL);
+    core_rig_cut(rig, 4000, false);
+    assert_true(core_rig_state(rig, 1) != ALARM_SHELVED && core_rig_state(rig, 2) == ALARM_NORMAL);
     assert_int_equal(newest_alarm(rig).cause, CAUSE_EXPIRED);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- suppression ---- */
@@ -127,28 +127,28 @@ static void suppressing(struct site *site) {
 
 static void test_suppression(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(suppressing);
-    rig_poll(rig, 1000, 1, 0, 11);
-    assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
-    assert_int_equal(rig_state(rig, 0), ALARM_NORMAL);
-    rig_poll(rig, 2000, 2, 0, 11);
-    rig_poll(rig, 2000, 0, 0, 11);
-    assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
-    assert_int_equal(rig_state(rig, 0), ALARM_UNACKNOWLEDGED);
+    struct core_rig *rig = core_rig_begin(suppressing);
+    core_rig_poll(rig, 1000, 1, 0, 11);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_SUPPRESSED);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
+    core_rig_poll(rig, 2000, 2, 0, 11);
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_SUPPRESSED);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_UNACKNOWLEDGED);
     core_rig_step(rig, 8000);
-    rig_cut(rig, 9000, true);
-    assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
-    rig_poll(rig, 14000, 1, 0, 5);
-    assert_int_equal(rig_state(rig, 2), ALARM_UNACKNOWLEDGED); /* it is there still, now it is told */
+    core_rig_cut(rig, 9000, true);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_SUPPRESSED);
+    core_rig_poll(rig, 14000, 1, 0, 5);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED); /* it is there still, now it is told */
     assert_int_equal(newest_alarm(rig).cause, CAUSE_RELEASE);
-    rig_poll(rig, 15000, 1, 0, 11); /* never touches what is active */
-    assert_int_equal(rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
-    rig_poll(rig, 16000, 2, 0, 5);
-    assert_true(rig_do(rig, 17000, COMMAND_ACKNOWLEDGE, "device-2/alarm-2"));
-    rig_poll(rig, 18000, 1, 0, 5);
-    assert_true(rig_do(rig, 19000, COMMAND_ACKNOWLEDGE, "device-1/alarm-1"));
-    assert_true(rig_state(rig, 1) == ALARM_NORMAL && rig_state(rig, 2) == ALARM_NORMAL);
-    rig_end(rig);
+    core_rig_poll(rig, 15000, 1, 0, 11); /* never touches what is active */
+    assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
+    core_rig_poll(rig, 16000, 2, 0, 5);
+    assert_true(core_rig_do(rig, 17000, COMMAND_ACKNOWLEDGE, "device-2/alarm-2"));
+    core_rig_poll(rig, 18000, 1, 0, 5);
+    assert_true(core_rig_do(rig, 19000, COMMAND_ACKNOWLEDGE, "device-1/alarm-1"));
+    assert_true(core_rig_state(rig, 1) == ALARM_NORMAL && core_rig_state(rig, 2) == ALARM_NORMAL);
+    core_rig_end(rig);
 }
 
 /* ---- escalation ---- */
@@ -162,8 +162,8 @@ static void escalating(struct site *site) {
 
 static void test_escalation(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(escalating);
-    rig_poll(rig, 1000, 1, 0, 11);
+    struct core_rig *rig = core_rig_begin(escalating);
+    core_rig_poll(rig, 1000, 1, 0, 11);
     assert_int_equal(newest_alarm(rig).priority, PRIORITY_LOW);
     core_rig_step(rig, 61000);
     assert_int_equal(newest_alarm(rig).cause, CAUSE_REALARM);
@@ -171,11 +171,11 @@ static void test_escalation(void **state) {
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.cause == CAUSE_ESCALATE && event.priority == PRIORITY_MEDIUM && event.state == ALARM_UNACKNOWLEDGED);
     assert_true(event.occurrence_seq == rig->core.alarms[1].alarm.occurrence_seq && retained(rig, 1));
-    rig_cut(rig, 92000, true);
+    core_rig_cut(rig, 92000, true);
     struct entry entry;
-    rig_count(rig, ENTRY_ROSTER, 1, &entry);
+    core_rig_count(rig, ENTRY_ROSTER, 1, &entry);
     assert_true(entry_get_alarm(&entry, &event) && event.priority == PRIORITY_MEDIUM);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- bursts ---- */
@@ -184,45 +184,45 @@ static void test_escalation(void **state) {
  * is the present state all along. */
 static void test_chatter(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     struct entry entry;
     struct burst_event event;
     int64_t ms = 1000;
     uint64_t told = 0;
     for (unsigned i = 0; i < 40; i++, ms += 2000) {
-        rig_poll(rig, ms, 1, 0, 11);
-        rig_poll(rig, ms + 1000, 1, 0, 5);
+        core_rig_poll(rig, ms, 1, 0, 11);
+        core_rig_poll(rig, ms + 1000, 1, 0, 5);
         if (i == 2)
-            told = rig_count(rig, ENTRY_ALARM, 1, NULL);
+            told = core_rig_count(rig, ENTRY_ALARM, 1, NULL);
         assert_true(retained(rig, 1));
-        assert_true(rig_state(rig, 1) == ALARM_RETURNED);
+        assert_true(core_rig_state(rig, 1) == ALARM_RETURNED);
     }
-    assert_int_equal(rig_count(rig, ENTRY_CHATTER, 1, &entry), 1);
+    assert_int_equal(core_rig_count(rig, ENTRY_CHATTER, 1, &entry), 1);
     assert_true(entry_get_burst(&entry, &event) && !event.ended && event.count == 3);
-    assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), told);
+    assert_int_equal(core_rig_count(rig, ENTRY_ALARM, 1, NULL), told);
     assert_int_equal(told, 4); /* two comings and goings, the third is in the event about the chattering */
-    assert_true(rig_do(rig, ms, COMMAND_ACKNOWLEDGE, "device-1/alarm-1")); /* a person is always told */
-    assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), told + 1);
-    rig_poll(rig, ms + 500, 1, 0, 11);
+    assert_true(core_rig_do(rig, ms, COMMAND_ACKNOWLEDGE, "device-1/alarm-1")); /* a person is always told */
+    assert_int_equal(core_rig_count(rig, ENTRY_ALARM, 1, NULL), told + 1);
+    core_rig_poll(rig, ms + 500, 1, 0, 11);
     core_rig_step(rig, ms + 500 + 60000);
-    assert_int_equal(rig_count(rig, ENTRY_CHATTER, 1, &entry), 2);
+    assert_int_equal(core_rig_count(rig, ENTRY_CHATTER, 1, &entry), 2);
     assert_true(entry_get_burst(&entry, &event) && event.ended && event.count == 41 && event.state == ALARM_UNACKNOWLEDGED);
-    rig_cut(rig, ms + 70000, true); /* the hidden state was saved */
-    assert_int_equal(rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
-    rig_end(rig);
+    core_rig_cut(rig, ms + 70000, true); /* the hidden state was saved */
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    core_rig_end(rig);
 }
 
 /* The last hidden transition is in the store with the next run, whatever that is; fire is named and every transition told. */
 static void test_chatter_of_fire(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     for (int64_t ms = 1000; ms < 21000; ms += 2000) {
-        rig_poll(rig, ms, 0, 1, 11);
-        rig_poll(rig, ms + 1000, 0, 1, 5);
+        core_rig_poll(rig, ms, 0, 1, 11);
+        core_rig_poll(rig, ms + 1000, 0, 1, 5);
     }
-    assert_int_equal(rig_count(rig, ENTRY_CHATTER, 1, NULL), 1);
-    assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), 20);
-    rig_end(rig);
+    assert_int_equal(core_rig_count(rig, ENTRY_CHATTER, 1, NULL), 1);
+    assert_int_equal(core_rig_count(rig, ENTRY_ALARM, 1, NULL), 20);
+    core_rig_end(rig);
 }
 
 static void many(struct site *site) {
@@ -233,18 +233,18 @@ static void many(struct site *site) {
 
 static void test_flood(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(many);
+    struct core_rig *rig = core_rig_begin(many);
     struct entry entry;
     struct burst_event event;
     for (unsigned d = 0; d < SITE_DEVICES; d++) /* eight alarms a device */
-        rig_poll(rig, 1000 + d, (uint16_t)d, 0, 11);
-    assert_int_equal(rig_count(rig, ENTRY_FLOOD, 1, &entry), 1);
+        core_rig_poll(rig, 1000 + d, (uint16_t)d, 0, 11);
+    assert_int_equal(core_rig_count(rig, ENTRY_FLOOD, 1, &entry), 1);
     assert_true(entry_get_burst(&entry, &event) && !event.ended && event.count == 11 && event.number == 1);
-    assert_int_equal(rig_count(rig, ENTRY_ALARM, 1, NULL), SITE_ALARMS); /* named, nothing is kept back */
+    assert_int_equal(core_rig_count(rig, ENTRY_ALARM, 1, NULL), SITE_ALARMS); /* named, nothing is kept back */
     core_rig_step(rig, 1003 + 600000);
-    assert_int_equal(rig_count(rig, ENTRY_FLOOD, 1, &entry), 2);
+    assert_int_equal(core_rig_count(rig, ENTRY_FLOOD, 1, &entry), 2);
     assert_true(entry_get_burst(&entry, &event) && event.ended && event.count == SITE_ALARMS);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 int main(void) {

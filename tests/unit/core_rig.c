@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static void start(struct rig *rig, struct now now) {
+static void start(struct core_rig *rig, struct now now) {
     arena_init(&rig->arena);
     trace_init(&rig->trace);
     memset(&rig->counters, 0, sizeof(rig->counters));
@@ -20,8 +20,8 @@ static void start(struct rig *rig, struct now now) {
     rig->running = true;
 }
 
-struct rig *core_rig_begin(void (*change)(struct site *site)) {
-    struct rig *rig = calloc(1, sizeof(*rig));
+struct core_rig *core_rig_begin(void (*change)(struct site *site)) {
+    struct core_rig *rig = calloc(1, sizeof(*rig));
     assert_non_null(rig);
     site_init(&rig->site);
     if (change)
@@ -32,13 +32,13 @@ struct rig *core_rig_begin(void (*change)(struct site *site)) {
     return rig;
 }
 
-void rig_end(struct rig *rig) {
+void core_rig_end(struct core_rig *rig) {
     core_check(&rig->core);
     arena_done(&rig->arena);
     free(rig);
 }
 
-void rig_cut(struct rig *rig, int64_t ms, bool trusted) {
+void core_rig_cut(struct core_rig *rig, int64_t ms, bool trusted) {
     struct store_image *image = &rig->site.image;
     struct now now = site_now(ms);
     core_check(&rig->core);
@@ -47,7 +47,7 @@ void rig_cut(struct rig *rig, int64_t ms, bool trusted) {
     image->records_count = 0;
     arena_done(&rig->arena);
     for (unsigned i = 0; i < rig->records_count; i++) {
-        const struct rig_record *record = &rig->records[i];
+        const struct core_rig_record *record = &rig->records[i];
         if (record->size)
             rig->stored[image->records_count++] =
                 (struct store_record){.owner = record->owner, .name = record->name, .bytes = record->bytes, .size = record->size};
@@ -59,13 +59,13 @@ void rig_cut(struct rig *rig, int64_t ms, bool trusted) {
 
 /* ---- one step ---- */
 
-static void save(struct rig *rig, enum lane lane, const struct record_save *save) {
+static void save(struct core_rig *rig, enum lane lane, const struct record_save *save) {
     unsigned i = 0;
     while (i < rig->records_count && (strcmp(rig->records[i].owner, save->owner) != 0 || strcmp(rig->records[i].name, save->name) != 0))
         i++;
-    assert_true(i < RIG_RECORDS_MAX);
+    assert_true(i < CORE_RIG_RECORDS_MAX);
     rig->records_count += i == rig->records_count;
-    struct rig_record *record = &rig->records[i];
+    struct core_rig_record *record = &rig->records[i];
     snprintf(record->owner, sizeof(record->owner), "%s", save->owner);
     snprintf(record->name, sizeof(record->name), "%s", save->name);
     memcpy(record->bytes, save->bytes, save->size);
@@ -73,7 +73,7 @@ static void save(struct rig *rig, enum lane lane, const struct record_save *save
     record->lane = lane;
 }
 
-static void carry_out(struct rig *rig, const struct now *now) {
+static void carry_out(struct core_rig *rig, const struct now *now) {
     for (unsigned i = 0; i < rig->effects.count; i++) {
         const struct effect *effect = &rig->effects.items[i];
         if (effect->kind == EFFECT_WRITE) {
@@ -91,7 +91,7 @@ static void carry_out(struct rig *rig, const struct now *now) {
     }
 }
 
-static void step(struct rig *rig, const struct now *now) {
+static void step(struct core_rig *rig, const struct now *now) {
     const struct trace_line *line;
     size_t length = strlen(rig->said);
     core_on_time(&rig->core, now);
@@ -112,12 +112,12 @@ static void step(struct rig *rig, const struct now *now) {
     }
 }
 
-void core_rig_step(struct rig *rig, int64_t ms) {
+void core_rig_step(struct core_rig *rig, int64_t ms) {
     struct now now = site_now(ms);
     step(rig, &now);
 }
 
-static void poll(struct rig *rig, int64_t ms, struct polled *polled) {
+static void poll(struct core_rig *rig, int64_t ms, struct polled *polled) {
     polled->status = BUS_ANSWERED;
     polled->device_state = DEVICE_ONLINE;
     polled->now = site_now(ms);
@@ -125,32 +125,33 @@ static void poll(struct rig *rig, int64_t ms, struct polled *polled) {
     core_rig_step(rig, ms);
 }
 
-void rig_poll(struct rig *rig, int64_t ms, uint16_t device, uint16_t point, double value) {
+void core_rig_poll(struct core_rig *rig, int64_t ms, uint16_t device, uint16_t point, double value) {
     struct polled polled = {.device = device, .count = 1};
     polled.readings[0] = (struct reading){.point = point, .value = {.kind = VALUE_NUMBER, .number = value}};
     poll(rig, ms, &polled);
 }
 
-void rig_poll_bad(struct rig *rig, int64_t ms, uint16_t device, uint16_t point) {
+void core_rig_poll_bad(struct core_rig *rig, int64_t ms, uint16_t device, uint16_t point) {
     struct polled polled = {.device = device, .count = 1};
     polled.readings[0] = (struct reading){.point = point, .quality = QUALITY_BAD, .reason = REASON_EXCEPTION};
     poll(rig, ms, &polled);
 }
 
-void rig_poll_many(struct rig *rig, int64_t ms, uint16_t device, const double *values, unsigned count) {
+void core_rig_poll_many(struct core_rig *rig, int64_t ms, uint16_t device, const double *values, unsigned count) {
     struct polled polled = {.device = device, .count = (uint16_t)count};
     for (unsigned i = 0; i < count; i++)
         polled.readings[i] = (struct reading){.point = (uint16_t)i, .value = {.kind = VALUE_NUMBER, .number = values[i]}};
     poll(rig, ms, &polled);
 }
 
-void rig_device(struct rig *rig, int64_t ms, uint16_t device, enum device_state state) {
-    struct polled polled = {.device = device, .status = state == DEVICE_DEAD ? BUS_TIMEOUT : BUS_ANSWERED, .device_state = state, .now = site_now(ms)};
+void core_rig_device(struct core_rig *rig, int64_t ms, uint16_t device, enum device_state state) {
+    struct polled polled = {.device = device, .device_state = state, .now = site_now(ms)};
+    polled.status = state == DEVICE_DEAD ? BUS_TIMEOUT : BUS_ANSWERED;
     core_on_polled(&rig->core, &polled);
     core_rig_step(rig, ms);
 }
 
-void rig_write_ends(struct rig *rig, int64_t ms, bool ok) {
+void core_rig_write_ends(struct core_rig *rig, int64_t ms, bool ok) {
     assert_true(rig->writes_count > 0);
     struct write_command write = rig->writes[0];
     memmove(rig->writes, rig->writes + 1, --rig->writes_count * sizeof(write));
@@ -162,7 +163,7 @@ void rig_write_ends(struct rig *rig, int64_t ms, bool ok) {
 
 /* ---- commands ---- */
 
-struct command rig_command(struct rig *rig, int64_t ms, enum command_verb verb, const char *target) {
+struct command core_rig_command(struct core_rig *rig, int64_t ms, enum command_verb verb, const char *target) {
     struct now now = site_now(ms);
     struct command command = {.verb = verb,
                               .channel = CHANNEL_SOCKET,
@@ -182,7 +183,7 @@ struct command rig_command(struct rig *rig, int64_t ms, enum command_verb verb, 
     return command;
 }
 
-bool rig_ask(struct rig *rig, int64_t ms, const struct command *command) {
+bool core_rig_ask(struct core_rig *rig, int64_t ms, const struct command *command) {
     struct now now = site_now(ms);
     core_on_command(&rig->core, &now, command, &rig->outcome);
     assert_true(rig->outcome.ok == (rig->outcome.event_seq != 0));
@@ -191,8 +192,8 @@ bool rig_ask(struct rig *rig, int64_t ms, const struct command *command) {
     return rig->outcome.ok;
 }
 
-bool rig_do(struct rig *rig, int64_t ms, enum command_verb verb, const char *target) {
-    struct command command = rig_command(rig, ms, verb, target);
+bool core_rig_do(struct core_rig *rig, int64_t ms, enum command_verb verb, const char *target) {
+    struct command command = core_rig_command(rig, ms, verb, target);
     if (verb == COMMAND_SHELVE || verb == COMMAND_OUT_OF_SERVICE) {
         command.fields |= FIELD_REASON | FIELD_UNTIL;
         snprintf(command.reason, sizeof(command.reason), "welding");
@@ -202,24 +203,24 @@ bool rig_do(struct rig *rig, int64_t ms, enum command_verb verb, const char *tar
         command.fields |= FIELD_ON;
         command.on = true;
     }
-    return rig_ask(rig, ms, &command);
+    return core_rig_ask(rig, ms, &command);
 }
 
 /* ---- looking ---- */
 
-enum alarm_state rig_state(const struct rig *rig, uint16_t alarm) {
+enum alarm_state core_rig_state(const struct core_rig *rig, uint16_t alarm) {
     return rig->core.alarms[alarm].alarm.state;
 }
 
-void rig_hush(struct rig *rig) {
+void core_rig_hush(struct core_rig *rig) {
     rig->said[0] = '\0';
 }
 
-bool rig_said(const struct rig *rig, const char *words) {
+bool core_rig_said(const struct core_rig *rig, const char *words) {
     return strstr(rig->said, words) != NULL;
 }
 
-unsigned rig_count(const struct rig *rig, enum entry_kind kind, uint64_t from_seq, struct entry *ret_newest) {
+unsigned core_rig_count(const struct core_rig *rig, enum entry_kind kind, uint64_t from_seq, struct entry *ret_newest) {
     unsigned count = 0;
     struct entry entry, newest = {.seq = 0};
     for (enum lane lane = LANE_FIRE; lane <= LANE_EVENT; lane++)
@@ -233,7 +234,7 @@ unsigned rig_count(const struct rig *rig, enum entry_kind kind, uint64_t from_se
     return count;
 }
 
-enum lane rig_record_lane(const struct rig *rig, const char *owner, const char *name) {
+enum lane core_rig_record_lane(const struct core_rig *rig, const char *owner, const char *name) {
     for (unsigned i = 0; i < rig->records_count; i++)
         if (strcmp(rig->records[i].owner, owner) == 0 && strcmp(rig->records[i].name, name) == 0)
             return rig->records[i].lane;
@@ -241,7 +242,7 @@ enum lane rig_record_lane(const struct rig *rig, const char *owner, const char *
     return LANES_COUNT;
 }
 
-const struct rig_record *rig_record(const struct rig *rig, const char *owner, const char *name) {
+const struct core_rig_record *core_rig_record(const struct core_rig *rig, const char *owner, const char *name) {
     for (unsigned i = 0; i < rig->records_count; i++)
         if (rig->records[i].size && strcmp(rig->records[i].owner, owner) == 0 && strcmp(rig->records[i].name, name) == 0)
             return &rig->records[i];

@@ -23,31 +23,31 @@ static void plant(struct site *site) {
     site->config.actions_count = 1;
 }
 
-static bool walk(struct rig *rig, int64_t ms, bool inhibit, uint32_t minutes) {
-    struct command command = rig_command(rig, ms, COMMAND_WALK_TEST, "");
+static bool walk(struct core_rig *rig, int64_t ms, bool inhibit, uint32_t minutes) {
+    struct command command = core_rig_command(rig, ms, COMMAND_WALK_TEST, "");
     command.fields |= FIELD_PLACE | FIELD_INHIBIT | FIELD_MINUTES;
     strcpy(command.place, "shed-1");
     command.inhibit = inhibit;
     command.minutes = minutes;
-    return rig_ask(rig, ms, &command);
+    return core_rig_ask(rig, ms, &command);
 }
 
-static bool walk_stop(struct rig *rig, int64_t ms) {
-    struct command command = rig_command(rig, ms, COMMAND_WALK_TEST, "");
+static bool walk_stop(struct core_rig *rig, int64_t ms) {
+    struct command command = core_rig_command(rig, ms, COMMAND_WALK_TEST, "");
     command.fields |= FIELD_STOP;
     command.stop = true;
-    return rig_ask(rig, ms, &command);
+    return core_rig_ask(rig, ms, &command);
 }
 
-static struct alarm_event newest_alarm(const struct rig *rig) {
+static struct alarm_event newest_alarm(const struct core_rig *rig) {
     struct entry entry;
     struct alarm_event event;
-    assert_true(rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
+    assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
     return event;
 }
 
 /* Whether the retained state was to be sent since the last call. */
-static bool retained(struct rig *rig, uint16_t alarm) {
+static bool retained(struct core_rig *rig, uint16_t alarm) {
     bool changed = false;
     for (unsigned i = 0; i < rig->core.changed_count; i++)
         changed = changed || rig->core.changed[i] == alarm;
@@ -58,89 +58,89 @@ static bool retained(struct rig *rig, uint16_t alarm) {
 /* Down the whole road marked as a test; neither record nor retained state nor problem; over when the condition is; then it ends. */
 static void test_walk(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll_many(rig, 500, 0, (const double[]){5, 5}, 2);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll_many(rig, 500, 0, (const double[]){5, 5}, 2);
     (void)retained(rig, 0);
     unsigned records = rig->records_count;
     assert_true(walk(rig, 1000, true, 30));
-    rig_poll(rig, 2000, 0, 0, 11);
+    core_rig_poll(rig, 2000, 0, 0, 11);
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_UNACKNOWLEDGED && event.cause == CAUSE_CONDITION && event.occurrence_seq);
     assert_false(retained(rig, 0));
     assert_int_equal(rig->writes_count, 0); /* inhibited */
-    assert_int_equal(rig_count(rig, ENTRY_PROBLEM, 1, NULL), 0);
+    assert_int_equal(core_rig_count(rig, ENTRY_PROBLEM, 1, NULL), 0);
     uint64_t seq = rig->core.alarms[0].event_seq;
     struct now now = site_now(2040);
     core_on_delivered(&rig->core, &now, seq);
-    rig_poll(rig, 3000, 0, 0, 5);
+    core_rig_poll(rig, 3000, 0, 0, 5);
     event = newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_NORMAL); /* nothing latches in a test */
     assert_true(rig->core.walk.on); /* alarm-4 was not seen yet */
-    rig_poll(rig, 4000, 0, 1, 11);
+    core_rig_poll(rig, 4000, 0, 1, 11);
     assert_true(rig->core.walk.on); /* seen, and still in alarm */
     assert_int_equal(rig->records_count, records + 1); /* the command's */
-    rig_poll(rig, 5000, 0, 1, 5);
+    core_rig_poll(rig, 5000, 0, 1, 5);
     assert_false(rig->core.walk.on); /* all seen and returned */
     struct entry entry;
     static struct walk_event result;
-    assert_int_equal(rig_count(rig, ENTRY_WALK_TEST, 1, &entry), 2);
+    assert_int_equal(core_rig_count(rig, ENTRY_WALK_TEST, 1, &entry), 2);
     assert_true(entry_get_walk(&entry, &result) && result.ended && result.inhibit && result.detectors == 2 && result.seen == 2);
     assert_int_equal(result.items_count, 2);
     assert_true(result.items[0].latency_ms == 40 && result.items[0].at_ms == site_now(2000).wall_ms);
     assert_true(result.items[1].latency_ms == -1 && result.items[1].at_ms == site_now(4000).wall_ms);
-    rig_poll(rig, 6000, 0, 0, 11); /* from now on it is real */
+    core_rig_poll(rig, 6000, 0, 0, 11); /* from now on it is real */
     event = newest_alarm(rig);
     assert_false(event.test);
     assert_true(retained(rig, 0));
     assert_int_equal(rig->writes_count, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* Not inhibited, the relay is cut by the test, and held as after a fire. */
 static void test_walk_with_actions(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, false, 30));
-    rig_poll(rig, 2000, 0, 0, 11);
+    core_rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig->writes_count, 1);
-    rig_write_ends(rig, 2010, true);
+    core_rig_write_ends(rig, 2010, true);
     struct entry entry;
     struct action_event event;
-    assert_true(rig_count(rig, ENTRY_ACTION, 1, &entry) && entry_get_action(&entry, &event) && event.ok && event.test);
-    rig_poll(rig, 3000, 0, 0, 5);
+    assert_true(core_rig_count(rig, ENTRY_ACTION, 1, &entry) && entry_get_action(&entry, &event) && event.ok && event.test);
+    core_rig_poll(rig, 3000, 0, 0, 5);
     assert_int_equal(rig->core.actions[0].state, ACTION_HELD);
-    assert_true(rig_do(rig, 4000, COMMAND_RESET, "device-0/alarm-0"));
+    assert_true(core_rig_do(rig, 4000, COMMAND_RESET, "device-0/alarm-0"));
     assert_int_equal(rig->core.actions[0].state, ACTION_IDLE);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* Outside the place an alarm is real; what was open before the test stays real in it. */
 static void test_outside_is_real(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
-    rig_poll(rig, 500, 0, 0, 11);
+    struct core_rig *rig = core_rig_begin(plant);
+    core_rig_poll(rig, 500, 0, 0, 11);
     assert_true(walk(rig, 1000, true, 30));
-    rig_poll(rig, 2000, 1, 0, 11);
+    core_rig_poll(rig, 2000, 1, 0, 11);
     assert_false(newest_alarm(rig).test);
-    rig_poll(rig, 3000, 0, 0, 5);
-    assert_true(!newest_alarm(rig).test && rig_state(rig, 0) == ALARM_LATCHED);
-    rig_poll(rig, 4000, 0, 0, 11);
+    core_rig_poll(rig, 3000, 0, 0, 5);
+    assert_true(!newest_alarm(rig).test && core_rig_state(rig, 0) == ALARM_LATCHED);
+    core_rig_poll(rig, 4000, 0, 0, 11);
     assert_false(newest_alarm(rig).test);
     assert_true(retained(rig, 0));
     assert_int_equal(rig->core.walk.seen_count, 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* Still in alarm when the test ends: real, and nobody has taken it, also when somebody acknowledged the test; its action is carried out. */
 static void test_still_in_alarm_at_the_end(void **state) {
     (void)state;
     for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
-        struct rig *rig = core_rig_begin(plant);
+        struct core_rig *rig = core_rig_begin(plant);
         assert_true(walk(rig, 1000, true, 1));
-        rig_poll(rig, 2000, 0, 0, 11);
+        core_rig_poll(rig, 2000, 0, 0, 11);
         if (acknowledged)
-            assert_true(rig_do(rig, 3000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
-        assert_null(rig_record(rig, "device-0", "alarm-0"));
+            assert_true(core_rig_do(rig, 3000, COMMAND_ACKNOWLEDGE, "device-0/alarm-0"));
+        assert_null(core_rig_record(rig, "device-0", "alarm-0"));
         core_rig_step(rig, 60999);
         assert_true(rig->core.walk.on && rig->writes_count == 0);
         uint64_t occurrence = rig->core.alarms[0].alarm.occurrence_seq;
@@ -150,58 +150,58 @@ static void test_still_in_alarm_at_the_end(void **state) {
         assert_true(event.occurrence_seq && event.occurrence_seq != occurrence);
         assert_int_equal(rig->writes_count, 1);
         assert_true(retained(rig, 0));
-        assert_non_null(rig_record(rig, "device-0", "alarm-0"));
-        assert_int_equal(rig_count(rig, ENTRY_PROBLEM, 1, NULL), 1);
+        assert_non_null(core_rig_record(rig, "device-0", "alarm-0"));
+        assert_int_equal(core_rig_count(rig, ENTRY_PROBLEM, 1, NULL), 1);
         assert_int_equal(rig->counters.alarms_active, 1);
-        rig_end(rig);
+        core_rig_end(rig);
     }
 }
 
 /* Put aside during the test: it stays so, is told as real, saved and retained; what would latch by coming back in a test does not. */
 static void test_aside_during_the_test(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
-    rig_poll(rig, 2000, 0, 0, 11);
-    assert_true(rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
-    rig_poll(rig, 4000, 0, 0, 5);
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    assert_true(core_rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
+    core_rig_poll(rig, 4000, 0, 0, 5);
     assert_true(walk_stop(rig, 5000));
-    assert_int_equal(rig_state(rig, 0), ALARM_SHELVED);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_SHELVED);
     struct alarm_event event = newest_alarm(rig);
     assert_true(!event.test && event.state == ALARM_SHELVED && event.cause == CAUSE_WALK_ENDED);
     assert_string_equal(event.reason, "welding");
     assert_true(retained(rig, 0));
-    assert_non_null(rig_record(rig, "device-0", "alarm-0"));
-    rig_cut(rig, 6000, true);
-    assert_int_equal(rig_state(rig, 0), ALARM_SHELVED);
-    rig_end(rig);
+    assert_non_null(core_rig_record(rig, "device-0", "alarm-0"));
+    core_rig_cut(rig, 6000, true);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_SHELVED);
+    core_rig_end(rig);
 
     rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
-    rig_poll(rig, 2000, 0, 0, 11);
-    assert_true(rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
-    rig_poll(rig, 4000, 0, 0, 5);
-    assert_true(rig_do(rig, 5000, COMMAND_UNSHELVE, "device-0/alarm-0"));
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    assert_true(core_rig_do(rig, 3000, COMMAND_SHELVE, "device-0/alarm-0"));
+    core_rig_poll(rig, 4000, 0, 0, 5);
+    assert_true(core_rig_do(rig, 5000, COMMAND_UNSHELVE, "device-0/alarm-0"));
     assert_true(walk_stop(rig, 6000));
-    assert_int_equal(rig_state(rig, 0), ALARM_NORMAL);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
     event = newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_NORMAL);
     assert_int_equal(rig->core.alarms[0].alarm.occurrence_seq, 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* A restart ends a test: what is in alarm is raised as real. */
 static void test_restart_ends_a_test(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(plant);
+    struct core_rig *rig = core_rig_begin(plant);
     assert_true(walk(rig, 1000, true, 30));
-    rig_poll(rig, 2000, 0, 0, 11);
-    rig_cut(rig, 3000, true);
-    assert_int_equal(rig_state(rig, 0), ALARM_NORMAL);
-    rig_poll(rig, 4000, 0, 0, 11);
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    core_rig_cut(rig, 3000, true);
+    assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
+    core_rig_poll(rig, 4000, 0, 0, 11);
     assert_false(newest_alarm(rig).test);
     assert_int_equal(rig->writes_count, 1);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* More detectors than one event can list: told in parts, each once. */
@@ -215,14 +215,14 @@ static void many(struct site *site) {
 
 static void test_walk_lists_every_detector(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(many);
+    struct core_rig *rig = core_rig_begin(many);
     static struct walk_event event;
     struct entry entry;
     assert_true(walk(rig, 1000, true, 1));
     core_rig_step(rig, 61000);
-    assert_int_equal(rig_count(rig, ENTRY_WALK_TEST, 1, &entry), 2);
+    assert_int_equal(core_rig_count(rig, ENTRY_WALK_TEST, 1, &entry), 2);
     assert_true(entry_get_walk(&entry, &event) && event.detectors == SITE_ALARMS && event.items_count == SITE_ALARMS && event.seen == 0);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 int main(void) {
