@@ -25,7 +25,7 @@ static void plant(struct site *site) {
 
 static struct alarm_event newest_alarm(const struct core_rig *rig) {
     struct entry entry;
-    struct alarm_event event;
+    struct alarm_event event = {.state = 0};
     assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
     return event;
 }

@@ -41,7 +41,7 @@ static bool walk_stop(struct core_rig *rig, int64_t ms) {
 
 static struct alarm_event newest_alarm(const struct core_rig *rig) {
     struct entry entry;
-    struct alarm_event event;
+    struct alarm_event event = {.state = 0};
     assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
     return event;
 }
