@@ -213,6 +213,15 @@ static void suppress_others(struct core *core, const struct now *now, uint16_t i
     }
 }
 
+/* It became normal while the alarm that suppresses it is active: it is not to come again meanwhile. */
+static void suppress_itself(struct core *core, const struct now *now, uint16_t index) {
+    uint16_t other = core->config->alarms[index].suppressed_by;
+    enum alarm_cause cause;
+    if (other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state) &&
+        alarm_suppress(&core->alarms[index].alarm, now, true, &cause))
+        core_alarm_changed(core, now, index, cause);
+}
+
 /* A detector in scope of a walk test: told as a test, its way counted; when its condition is over so is the alarm. */
 static void changed_in_test(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause) {
     struct core_alarm *slot = &core->alarms[index];
@@ -250,6 +259,7 @@ void core_alarm_changed(struct core *core, const struct now *now, uint16_t index
         core_problem_on_alarm(core, now, index);
     }
     suppress_others(core, now, index);
+    suppress_itself(core, now, index);
 }
 
 void core_alarm_tell_state(struct core *core, uint16_t index) {

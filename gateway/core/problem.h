@@ -8,7 +8,7 @@
  *                   '---- rectify -------------|---|----------------->|
  *                                              '---'  (anew)          '-- alarm comes again --> OPEN
  *
- * One problem an alarm: while it is open, each further occurrence is counted in it. An alarm opens one when its class is fire,
+ * One problem an alarm: while it is open, each further activation is counted in it. An alarm opens one when its class is fire,
  * electrical or compliance and its priority is medium or high. Its id is that of the occurrence that opened it. At most PROBLEMS_MAX:
  * past that none is opened, which is counted and said. */
 #ifndef YANHUO_PROBLEM_H

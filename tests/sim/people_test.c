@@ -369,12 +369,44 @@ static void s611_problem(void **state) {
     end(world);
 }
 
+/* An alarm that was active before its suppressor is not touched; once it is settled it may not come again until the other has gone. */
+static void s612_settled_while_its_cause_is_active(void **state) {
+    (void)state;
+    struct world *world = world_open("people", 612);
+    world_rule(world, "meter-1/undervoltage")->suppressed_by = world_rule_index(world, "meter-1/overcurrent");
+    world_start(world);
+    world_run_until(world, 2000);
+    world_set(world, "meter-1/voltage", "180");
+    world_run_until(world, 6000);
+    world_set(world, "meter-1/current", "12");
+    world_run_until(world, 14000);
+    world_set(world, "meter-1/voltage", "225");
+    world_run_until(world, 18000);
+    assert_true(world_command(world, "acknowledge", "meter-1/undervoltage", ""));
+    world_set(world, "meter-1/voltage", "180");
+    world_run_until(world, 24000);
+    world_expect(world, "alarm meter-1",
+                 "[     2.881] alarm meter-1/undervoltage unacknowledged by=condition value=180\n"
+                 "[     2.886] city <- event alarm meter-1/undervoltage unacknowledged\n"
+                 "[     6.881] alarm meter-1/overcurrent unacknowledged by=condition value=12\n"
+                 "[     6.886] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    14.881] alarm meter-1/undervoltage returned by=return value=225\n"
+                 "[    14.886] city <- event alarm meter-1/undervoltage returned\n"
+                 "[    18.000] alarm meter-1/undervoltage normal by=acknowledge value=225\n"
+                 "[    18.000] alarm meter-1/undervoltage suppressed by=suppress value=225\n"
+                 "[    18.005] city <- event alarm meter-1/undervoltage normal\n"
+                 "[    18.005] city <- event alarm meter-1/undervoltage suppressed\n");
+    world_settle(world);
+    world_close(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s601_life_of_a_fire_alarm),
         cmocka_unit_test(s602_shelf_that_expires),
         cmocka_unit_test(s603_device_out_of_service),
         cmocka_unit_test(s604_suppressed_by_its_cause),
+        cmocka_unit_test(s612_settled_while_its_cause_is_active),
         cmocka_unit_test(s608_walk_test),
         cmocka_unit_test(s609_brown_out),
         cmocka_unit_test(s610_refused),
