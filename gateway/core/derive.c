@@ -7,9 +7,9 @@
  *   mean        x                mean of the good samples of the window     GB 18483-2001 compares samples of 10 minutes; HJ 212-2017
  *                                                                           D.2.2: valid when 75 % of its parts are
  *   rate        x                (newest - oldest) / minutes between them   rate-of-rise heat detection, 8.3 degC/min
- *   run_hours   x                hours for which x was not 0                cleaning by hours run
- *   days_since  any, or none     days since the last maintenance            cleaning by days
- *   unchanged   x                minutes for which x was exactly equal      a sensor that is stuck
+ *   run_hours   x                hours for which x was not 0                cleaning by hours run; in steps of 0.01
+ *   days_since  any, or none     days since the last maintenance            cleaning by days; in steps of 0.01
+ *   unchanged   x                minutes for which x was exactly equal      a sensor that is stuck; in steps of 0.1
  *   base_fume   C, Q             C * Q / (n * 2000 m3/h), n at least 1      GB 18483-2001: concentration at the base air volume of n stoves
  *   efficiency  Cin, Cout        (1 - Cout / Cin) * 100 %                   GB 18483-2001, removal efficiency
  *   sum         x, ...           x + ...
@@ -151,6 +151,11 @@ static void compute_rate(struct derived *derived, const struct now *now, const s
         worsen(result, QUALITY_UNCERTAIN, REASON_UNSEEN);
 }
 
+/* What grows all the time is told in steps that mean something to a person, so that not every poll brings a changed value. */
+static double in_steps(double number, double steps_of_one) {
+    return floor(number * steps_of_one + 1e-6) / steps_of_one; /* a sum of many parts may miss the step by a hair */
+}
+
 static void compute_run_hours(struct derived *derived, const struct now *now, const struct sample *sample, struct result *result) {
     if (sample->good) {
         bool near = derived->at_us != NOW_NEVER && now->mono_us - derived->at_us <= 1000 * (int64_t)RUN_GAP_MAX_MS;
@@ -160,7 +165,7 @@ static void compute_run_hours(struct derived *derived, const struct now *now, co
         }
         derived->running = sample->numbers[0] != 0;
     }
-    result->number = derived->state;
+    result->number = in_steps(derived->state, 100); /* 36 s */
 }
 
 static void compute_days_since(struct derived *derived, const struct now *now, const struct sample *sample, struct result *result) {
@@ -171,7 +176,7 @@ static void compute_days_since(struct derived *derived, const struct now *now, c
         worsen(result, QUALITY_BAD, REASON_CLOCK);
         return;
     }
-    result->number = (double)(now->wall_ms - derived->since_ms) / MS_PER_DAY;
+    result->number = in_steps((double)(now->wall_ms - derived->since_ms) / MS_PER_DAY, 100); /* a quarter of an hour */
 }
 
 static void compute_unchanged(struct derived *derived, const struct now *now, const struct sample *sample, struct result *result) {
@@ -188,7 +193,7 @@ static void compute_unchanged(struct derived *derived, const struct now *now, co
         worsen(result, QUALITY_BAD, REASON_UNSEEN);
         return;
     }
-    result->number = (double)(until_us - derived->from_us) / US_PER_MINUTE;
+    result->number = in_steps((double)(until_us - derived->from_us) / US_PER_MINUTE, 10); /* 6 s */
 }
 
 static void compute_base_fume(struct derived *derived, const struct now *now, const struct sample *sample, struct result *result) {

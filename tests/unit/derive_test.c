@@ -194,7 +194,7 @@ static void test_run_hours(void **state) {
     feed(&rig, HOUR + MINUTE, 0); /* it ran until it was seen off */
     feed(&rig, HOUR + 2 * MINUTE, 0);
     feed(&rig, HOUR + 3 * MINUTE, 1);
-    assert_is(&rig, QUALITY_GOOD, 61.0 / 60);
+    assert_is(&rig, QUALITY_GOOD, 1.01); /* 61 minutes, told in steps of 0.01 h */
     feed_reading(&rig, HOUR + 4 * MINUTE, bad(REASON_NO_ANSWER));
     assert_bad(&rig, REASON_NO_ANSWER);
     feed(&rig, HOUR + 8 * MINUTE, 1); /* 5 minutes without a value are bridged */
@@ -204,7 +204,7 @@ static void test_run_hours(void **state) {
     struct now now = at(HOUR + 14 * MINUTE + 1);
     derived_on_maintenance(&rig.derived, &now);
     feed(&rig, HOUR + 16 * MINUTE + 1, 1); /* only what came after the maintenance */
-    assert_is(&rig, QUALITY_GOOD, 2.0 / 60);
+    assert_is(&rig, QUALITY_GOOD, 0.03); /* 2 minutes */
 }
 
 static void test_days_since(void **state) {
