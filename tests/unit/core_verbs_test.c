@@ -279,7 +279,8 @@ static void test_write(void **state) {
         double value;
         const char *why;
     } bad[] = {{"p0", "", 1, "cannot be written"},      {"p9", "", 1, "no such point"},         {"p3", "open", 0, "no such value"},
-               {"p2", "On", 0, "no such value"},        {"p1", "", 5.5, "outside the point's"}, {"p1", "", -1e300, "outside the point's"}};
+               {"p2", "On", 0, "no such value"},        {"p1", "", 5.5, "outside the point's"}, {"p1", "", -1e300, "outside the point's"},
+               {"p3", "", 65536, "cannot hold"},        {"p3", "", -1, "cannot hold"}};
     struct rig *rig = core_rig_begin(command_plant);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct command command = write_of(rig, bad[i].point, bad[i].text, bad[i].value);
