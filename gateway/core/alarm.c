@@ -402,6 +402,7 @@ void alarm_test_returned(struct alarm *alarm, const struct now *now) {
 }
 
 bool alarm_test_ended(struct alarm *alarm, const struct now *now) {
+    alarm->raised = false; /* how long nobody took the test raises nothing */
     if (alarm_state_active(alarm->state)) /* who acknowledged it took a test */
         enter(alarm, now, ALARM_UNACKNOWLEDGED);
     else
