@@ -30,8 +30,8 @@ static bool read_action(struct loader *loader, const struct node *map, struct co
         source_error(&loader->site, value, "'value' is %s, but the point '%s' takes %g to %g", QUOTE(value->text), point->name, point->range_min,
                      point->range_max);
     else if (!poller_can_write(point, action->value))
-        source_error(&loader->site, value, "'value' is %s, which the point '%s' cannot hold: the action could never be carried out", QUOTE(value->text),
-                     point->name);
+        source_error(&loader->site, value, "'value' is %s, which the point '%s' cannot hold: the action could never be carried out",
+                     QUOTE(value->text), point->name);
     return *ret_alarm != NAMES_NONE;
 }
 

@@ -305,11 +305,15 @@ static void what_is_no_serial_port_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(polls_writes_and_closes),           cmocka_unit_test(what_was_posted_before_the_start_goes_first),
+        cmocka_unit_test(polls_writes_and_closes),
+        cmocka_unit_test(what_was_posted_before_the_start_goes_first),
         cmocka_unit_test(a_held_line_takes_writes_and_is_released),
-        cmocka_unit_test(a_port_may_go_and_come_back),       cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
-        cmocka_unit_test(a_port_in_use_is_left_alone),       cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
-        cmocka_unit_test(what_is_no_serial_port_is_refused), cmocka_unit_test(a_write_does_not_wait_for_silence),
+        cmocka_unit_test(a_port_may_go_and_come_back),
+        cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
+        cmocka_unit_test(a_port_in_use_is_left_alone),
+        cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
+        cmocka_unit_test(what_is_no_serial_port_is_refused),
+        cmocka_unit_test(a_write_does_not_wait_for_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
