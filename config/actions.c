@@ -2,6 +2,7 @@
 /* Local actions: each names the alarm that causes it and the point that it writes. */
 #include "base/check.h"
 #include "config/loader.h"
+#include "sensors/poller.h"
 
 static bool read_action(struct loader *loader, const struct node *map, struct config_action *action, uint32_t *ret_alarm) {
     const struct node *when = schema_member(&schema_action, map, "when"), *write = schema_member(&schema_action, map, "write"),
@@ -28,6 +29,9 @@ static bool read_action(struct loader *loader, const struct node *map, struct co
     if (point->has_range && (action->value < point->range_min || action->value > point->range_max))
         source_error(&loader->site, value, "'value' is %s, but the point '%s' takes %g to %g", QUOTE(value->text), point->name, point->range_min,
                      point->range_max);
+    else if (!poller_can_write(point, action->value))
+        source_error(&loader->site, value, "'value' is %s, which the point '%s' cannot hold: the action could never be carried out",
+                     QUOTE(value->text), point->name);
     return *ret_alarm != NAMES_NONE;
 }
 

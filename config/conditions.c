@@ -203,13 +203,15 @@ static bool hours_known(const struct builder *builder, uint16_t index) {
 
 static bool can_be_true(const struct builder *builder) {
     uint16_t first, second;
+    bool always;
     for (uint16_t i = 0; i < builder->count; i++)
         if (builder->terms[i].kind == TERM_OPEN && !hours_known(builder, i))
             return false;
-    if (!contradiction_find(builder->terms, builder->count, &first, &second))
+    if (!contradiction_find(builder->terms, builder->count, &always, &first, &second))
         return true;
     source_error(builder->source, node_place(builder->nodes[second]),
-                 "this condition and the one on line %u exclude each other: as parts of one 'all' they can never be true together",
+                 always ? "this condition or the one on line %u always holds: as parts of one 'any' they would never clear"
+                        : "this condition and the one on line %u exclude each other: as parts of one 'all' they can never be true together",
                  node_place(builder->nodes[first])->line);
     return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can plainly never be true: two direct members of one `all` that exclude each other. Looked at are leaves and negated
- * leaves; anything deeper is left to the person who wrote it. Delays and deadbands are not looked at: two conditions that
- * overlap only because one lags behind are no alarm that anybody means. */
+/* What can plainly never be true: two direct members of one `all` that exclude each other. And what can never clear: two direct members
+ * of one `any` of which one always holds. Looked at are leaves and negated leaves; anything deeper is left to the person who wrote it.
+ * Delays and deadbands are not looked at: two conditions that overlap only because one lags behind are no alarm that anybody means. */
 #include "config/loader.h"
 
 /* A direct member of a group: a leaf, or the one below a `not`. */
@@ -46,14 +46,27 @@ static bool contradict(struct part a, struct part b) {
     return !a.negated && a.leaf->kind != TERM_OPEN && excludes(a.leaf, b.leaf);
 }
 
-bool contradiction_find(const struct config_term *terms, uint16_t count, uint16_t *ret_first, uint16_t *ret_second) {
+/* Every value satisfies one of them. */
+static bool exhaust(struct part a, struct part b) {
+    if (!a.leaf || !b.leaf || !same_subject(a.leaf, b.leaf))
+        return false;
+    if (a.negated != b.negated)
+        return a.leaf->kind == b.leaf->kind && a.leaf->limit == b.leaf->limit;
+    if (a.negated)
+        return a.leaf->kind != TERM_OPEN && excludes(a.leaf, b.leaf);
+    return (a.leaf->kind == TERM_ABOVE && b.leaf->kind == TERM_BELOW && a.leaf->limit < b.leaf->limit) ||
+           (a.leaf->kind == TERM_BELOW && b.leaf->kind == TERM_ABOVE && b.leaf->limit < a.leaf->limit);
+}
+
+bool contradiction_find(const struct config_term *terms, uint16_t count, bool *ret_always, uint16_t *ret_first, uint16_t *ret_second) {
     for (uint16_t group = 0; group < count; group++) {
-        if (terms[group].kind != TERM_ALL)
+        if (terms[group].kind != TERM_ALL && terms[group].kind != TERM_ANY)
             continue;
+        *ret_always = terms[group].kind == TERM_ANY;
         uint16_t end = (uint16_t)(group + terms[group].span);
         for (uint16_t a = (uint16_t)(group + 1); a < end; a = (uint16_t)(a + terms[a].span))
             for (uint16_t b = (uint16_t)(a + terms[a].span); b < end; b = (uint16_t)(b + terms[b].span))
-                if (contradict(part_of(&terms[a]), part_of(&terms[b]))) {
+                if ((*ret_always ? exhaust : contradict)(part_of(&terms[a]), part_of(&terms[b]))) {
                     *ret_first = a;
                     *ret_second = b;
                     return true;

@@ -74,9 +74,26 @@ struct loader_derived *derived_of(const struct loader *loader, uint16_t device, 
     return index == NAMES_NONE ? NULL : &loader->derived[index];
 }
 
+/* Without a range a whole number still lies within what its registers can say. */
+static void limit_by_type(struct point *seen) {
+    bool is_signed = seen->type == TYPE_S16 || seen->type == TYPE_S32;
+    bool whole = is_signed || seen->type == TYPE_U16 || seen->type == TYPE_U32;
+    if (!whole || seen->has_range || seen->scale == 0)
+        return;
+    unsigned bits = seen->bit_field ? seen->bit_count : seen->type == TYPE_U16 || seen->type == TYPE_S16 ? 16 : 32;
+    is_signed = is_signed && !seen->bit_field;
+    double least = is_signed ? -ldexp(1, (int)bits - 1) : 0, most = ldexp(1, (int)bits - is_signed) - 1;
+    double a = least * seen->scale + seen->offset, b = most * seen->scale + seen->offset;
+    seen->has_range = true;
+    seen->range_min = fmin(a, b);
+    seen->range_max = fmax(a, b);
+}
+
 struct point loader_limits(const struct loader *loader, uint16_t device, uint16_t point) {
     struct point seen = loader->devices_more[device].points[point];
     const struct loader_derived *derived = derived_of(loader, device, point);
+    if (!seen.derived)
+        limit_by_type(&seen);
     if (!derived || seen.has_range || derived->broken || (isinf(derived->least) && isinf(derived->most)))
         return seen;
     seen.has_range = true;

@@ -213,10 +213,18 @@ static void check_intent(const struct loader *loader) {
     for (uint16_t i = 0; i < config->actions_count; i++, node = node->next)
         for (uint16_t k = 0; k < i; k++) {
             const struct config_action *action = &config->actions[i], *other = &config->actions[k];
-            if (action->alarm == other->alarm && action->device == other->device && action->point == other->point && action->value != other->value)
+            const char *device = loader->devices[action->device].spec.name, *point = config_point(config, action->device, action->point)->name;
+            if (action->device != other->device || action->point != other->point || action->value == other->value)
+                continue;
+            if (action->alarm == other->alarm)
                 source_error(&loader->site, node_place(node),
                              "the actions '%s' and '%s' write different values to '%s/%s' for the same alarm; keep one of them", other->name, action->name,
-                             loader->devices[action->device].spec.name, config_point(config, action->device, action->point)->name);
+                             device, point);
+            else
+                source_warning(&loader->site, node_place(node),
+                               "the actions '%s' and '%s' write different values to '%s/%s': the newer alarm wins, whatever its class; what was cut for "
+                               "one is switched on again by the other",
+                               other->name, action->name, device, point);
         }
     for (uint16_t i = 0; i < config->devices_count; i++) {
         const struct device_spec *spec = &loader->devices[i].spec;

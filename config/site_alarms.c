@@ -185,7 +185,8 @@ uint32_t loader_device_alarm(const struct loader *loader, uint16_t device, const
     return NAMES_NONE;
 }
 
-static void tell_no_alarm(const struct loader *loader, const struct source *source, const struct node *at, uint16_t device, const char *name) {
+static void tell_no_alarm(const struct loader *loader, const struct source *source, const struct node *at, uint16_t device, const char *name,
+                          const char *hint) {
     const struct loader_device *more = &loader->devices_more[device];
     char text[NEAREST_SIZE];
     struct nearest nearest;
@@ -194,7 +195,8 @@ static void tell_no_alarm(const struct loader *loader, const struct source *sour
     nearest_init(&nearest, name);
     for (uint32_t i = 0; i < more->alarms_count; i++)
         nearest_try(&nearest, loader->alarms[more->first_alarm + i].name);
-    source_error(source, at, "the device '%s' has no alarm '%s'%s", loader->devices[device].spec.name, QUOTE(name), nearest_text(&nearest, text));
+    const char *near = nearest_text(&nearest, text);
+    source_error(source, at, "the device '%s' has no alarm '%s'%s", loader->devices[device].spec.name, QUOTE(name), *near ? near : hint);
 }
 
 /* ---- the site's own, and what it changes ---- */
@@ -255,7 +257,8 @@ static void read_override(struct loader *loader, const struct node *map) {
         return;
     uint32_t index = loader_device_alarm(loader, (uint16_t)device, name);
     if (index == NAMES_NONE) {
-        tell_no_alarm(loader, &loader->site, map->key, (uint16_t)device, name);
+        tell_no_alarm(loader, &loader->site, map->key, (uint16_t)device, name,
+                      " to change; a new one is named without the device, which its point tells");
         return;
     }
     struct config_alarm *alarm = &loader->alarms[index];
@@ -357,7 +360,7 @@ uint32_t loader_find_alarm(const struct loader *loader, const struct source *sou
         if (index == NAMES_NONE && own != NAMES_NONE && loader->alarms[own].device == device)
             index = own;
         if (index == NAMES_NONE)
-            tell_no_alarm(loader, source, when, (uint16_t)device, name);
+            tell_no_alarm(loader, source, when, (uint16_t)device, name, "");
         return index;
     }
     uint32_t index = names_find(&loader->site_alarms_names, when->text);

@@ -175,10 +175,15 @@ static enum err open_all(struct run *run, const char *state_dir) {
     if (err != ERR_OK)
         return err;
     bridge->engine = engine_create(run->config, &run->image.series, &run->arena, &bridge->trace);
-    struct event start = {.kind = EVENT_START, .start = {.start = run->start, .seed = run->seed, .image = &run->image}};
-    bridge_step(bridge, &start);
     for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
         err = failed(run->config->buses[i].name, open_bus(run, i));
+    if (err != ERR_OK)
+        return err;
+    struct event start = {.kind = EVENT_START, .start = {.start = run->start, .seed = run->seed, .image = &run->image}};
+    bridge_step(bridge, &start); /* what local actions hold over the restart is written again before anything is polled */
+    for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
+        if (bridge->buses[i].rtu)
+            err = failed(run->config->buses[i].name, bus_rtu_start(bridge->buses[i].rtu));
     if (err == ERR_OK)
         open_socket(run, state_dir);
     return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shell of a serial line: the port comes from rtu_port.c, frames from frame.c, the transaction from rtu_line.c.
  *
- * The thread, until `stopping`:
+ * The thread, until `stopping` (the start asks for nothing: what was posted before it goes first):
  *   mailbox   writes, RELEASE, a guest, as the loop posted them             -> poller_step
  *   request   if one is under way: transaction (or DISCONNECTED)         -> poller_step(ANSWERED)
  *             a write posted meanwhile wakes it: poller_step(WRITE), and poller_cut_us says how long the answer may still take to begin
@@ -40,6 +40,7 @@ struct bus_rtu {
     struct trace *trace;
     struct bus_sink sink;
     pthread_t thread;
+    bool started; /* the loop's thread alone looks at it */
     int wake_fd; /* eventfd: something is in the mailbox */
 
     pthread_mutex_t mutex;
@@ -271,18 +272,20 @@ static void *run(void *context) {
 }
 
 /* Signals belong to the loop: the line's thread has all of them blocked. */
-static bool thread_start(struct bus_rtu *bus) {
+enum err bus_rtu_start(struct bus_rtu *bus) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&bus->thread, NULL, run, bus) == 0;
+    CHECK(!bus->started);
+    bus->progress_us = now_mono_us();
+    bus->started = pthread_create(&bus->thread, NULL, run, bus) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started) {
-        char name[16]; /* as much as the kernel keeps: what top and a debugger show */
-        (void)text_copy(name, sizeof(name), bus->spec->name);
-        (void)pthread_setname_np(bus->thread, name);
-    }
-    return started;
+    if (!bus->started)
+        return ERR_NOMEM;
+    char name[16]; /* as much as the kernel keeps: what top and a debugger show */
+    (void)text_copy(name, sizeof(name), bus->spec->name);
+    (void)pthread_setname_np(bus->thread, name);
+    return ERR_OK;
 }
 
 enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct trace *trace, const struct bus_sink *sink,
@@ -301,9 +304,7 @@ enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct
     pthread_mutex_init(&bus->mutex, NULL);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bus->caller = (struct rtu_line_caller){bus->wake_fd, on_called, bus};
-    if (bus->wake_fd < 0 || !thread_start(bus)) {
-        if (bus->wake_fd >= 0)
-            close(bus->wake_fd);
+    if (bus->wake_fd < 0) {
         pthread_mutex_destroy(&bus->mutex);
         free(bus);
         return ERR_NOMEM;
@@ -319,7 +320,8 @@ void bus_rtu_close(struct bus_rtu *bus) {
     bus->stopping = true;
     pthread_mutex_unlock(&bus->mutex);
     (void)eventfd_write(bus->wake_fd, 1);
-    pthread_join(bus->thread, NULL);
+    if (bus->started)
+        pthread_join(bus->thread, NULL);
     close(bus->wake_fd);
     pthread_mutex_destroy(&bus->mutex);
     free(bus);

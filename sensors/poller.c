@@ -238,9 +238,10 @@ void poller_step(struct poller *poller, const struct poller_event *event, struct
     ret_effects->has_request = ret_effects->has_polled = ret_effects->has_written = ret_effects->has_guest = false;
     CHECK(poller->started || event->kind == POLLER_START);
     switch (event->kind) {
-    case POLLER_START:
+    case POLLER_START: /* nothing is asked yet: a write that is there already, of an action held over a restart, goes before all polling */
         start(poller, now_us);
-        break;
+        poller->wake_us = now_us;
+        return;
     case POLLER_TICK:
         break;
     case POLLER_ANSWERED:

@@ -145,6 +145,9 @@ int64_t poller_next_wake(const struct poller *poller); /* mono_us, NOW_NEVER whi
 int64_t poller_cut_us(const struct poller *poller);
 void poller_check(const struct poller *poller);
 
+/* Whether a write of this number to this point would be sent. A wish that could never be carried out is refused when it is made. Any thread. */
+bool poller_can_write(const struct point *point, double number);
+
 /* Counters for health; safe to read only from the poller's own thread. */
 struct poller_counters {
     uint64_t requests, answers, timeouts, corrupt, exceptions, writes, extras, cuts, skipped_releases;

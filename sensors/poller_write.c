@@ -76,6 +76,12 @@ static bool build_write(const struct point *point, double number, struct pdu *re
     return true;
 }
 
+bool poller_can_write(const struct point *point, double number) {
+    struct pdu pdu;
+    bool on_off = number == 0 || number == 1;
+    return (point->read != READ_COIL || on_off) && build_write(point, number, &pdu);
+}
+
 static int64_t *came_us(struct poller *poller, unsigned place) {
     return &poller->writes_came_us[(poller->writes_first + place) % WRITES_PENDING_MAX];
 }

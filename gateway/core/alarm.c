@@ -324,10 +324,23 @@ bool alarm_reset(struct alarm *alarm, const struct now *now, const char **ret_wh
     return false;
 }
 
+/* How long an alarm may be put aside, and what is said to whoever asks for longer. */
+struct aside_bound {
+    int64_t most_ms;
+    const char *too_long;
+};
+
+static const struct aside_bound *aside_bound(const struct alarm *alarm, enum alarm_state state) {
+    static const struct aside_bound shelf[2] = {{ALARM_SHELF_MAX_MS, "that is too long: a shelf lasts a week at most"},
+                                                {ALARM_SHELF_FIRE_MAX_MS, "that is too long for a fire alarm: its shelf lasts an hour at most"}};
+    static const struct aside_bound out[2] = {{ALARM_OUT_MAX_MS, "that is too long: out of service lasts 90 days at most"},
+                                              {ALARM_OUT_FIRE_MAX_MS, "that is too long for a fire alarm: it is out of service for a day at most"}};
+    return (state == ALARM_SHELVED ? shelf : out) + (alarm->rule->class == CLASS_FIRE);
+}
+
 /* A shelf without a person, a reason or an end is none. */
-static bool aside_ok(const struct alarm *alarm, const struct now *now, const struct alarm_aside *aside, int64_t most_ms, int64_t fire_most_ms,
-                     const char **ret_why) {
-    bool fire = alarm->rule->class == CLASS_FIRE;
+static bool aside_ok(const struct alarm *alarm, const struct now *now, const struct alarm_aside *aside, enum alarm_state state, const char **ret_why) {
+    const struct aside_bound *bound = aside_bound(alarm, state);
     bool ahead = aside->until_ms > now->wall_ms;
     *ret_why = NULL;
     if (!now->wall_trusted)
@@ -336,8 +349,8 @@ static bool aside_ok(const struct alarm *alarm, const struct now *now, const str
         *ret_why = "it needs a person and a reason";
     else if (!ahead)
         *ret_why = "its end is not in the future";
-    else if (aside->until_ms - now->wall_ms > (fire ? fire_most_ms : most_ms))
-        *ret_why = fire ? "that is too long for a fire alarm" : "that is too long";
+    else if (aside->until_ms - now->wall_ms > bound->most_ms)
+        *ret_why = bound->too_long;
     return !*ret_why;
 }
 
@@ -352,7 +365,7 @@ bool alarm_shelve(struct alarm *alarm, const struct now *now, const struct alarm
         *ret_why = why_aside(alarm);
         return false;
     }
-    if (!aside_ok(alarm, now, aside, ALARM_SHELF_MAX_MS, ALARM_SHELF_FIRE_MAX_MS, ret_why))
+    if (!aside_ok(alarm, now, aside, ALARM_SHELVED, ret_why))
         return false;
     put_aside(alarm, now, aside, ALARM_SHELVED);
     return true;
@@ -368,7 +381,7 @@ bool alarm_unshelve(struct alarm *alarm, const struct now *now, const char **ret
 }
 
 bool alarm_take_out(struct alarm *alarm, const struct now *now, const struct alarm_aside *aside, const char **ret_why) {
-    if (!aside_ok(alarm, now, aside, ALARM_OUT_MAX_MS, ALARM_OUT_FIRE_MAX_MS, ret_why))
+    if (!aside_ok(alarm, now, aside, ALARM_OUT_OF_SERVICE, ret_why))
         return false;
     put_aside(alarm, now, aside, ALARM_OUT_OF_SERVICE);
     return true;
@@ -389,6 +402,7 @@ void alarm_test_returned(struct alarm *alarm, const struct now *now) {
 }
 
 bool alarm_test_ended(struct alarm *alarm, const struct now *now) {
+    alarm->raised = false; /* how long nobody took the test raises nothing */
     if (alarm_state_active(alarm->state)) /* who acknowledged it took a test */
         enter(alarm, now, ALARM_UNACKNOWLEDGED);
     else
@@ -403,9 +417,7 @@ bool alarm_on_restart(struct alarm *alarm, const struct now *now) {
     if (alarm->state != ALARM_SHELVED && alarm->state != ALARM_OUT_OF_SERVICE)
         return false;
     if (now->wall_trusted && alarm->aside.until_ms > now->wall_ms) { /* never longer than it could have been asked for now */
-        bool fire = alarm->rule->class == CLASS_FIRE;
-        int64_t most_ms = alarm->state == ALARM_SHELVED ? (fire ? ALARM_SHELF_FIRE_MAX_MS : ALARM_SHELF_MAX_MS)
-                                                        : (fire ? ALARM_OUT_FIRE_MAX_MS : ALARM_OUT_MAX_MS);
+        int64_t most_ms = aside_bound(alarm, alarm->state)->most_ms;
         int64_t left_ms = alarm->aside.until_ms - now->wall_ms;
         left_ms = left_ms < most_ms ? left_ms : most_ms;
         alarm->aside_us = now->mono_us + 1000 * left_ms;

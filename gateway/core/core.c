@@ -195,6 +195,7 @@ void core_on_time(struct core *core, const struct now *now) {
     core_actions_on_time(core, now);
     core_derive_on_time(core, now);
     core_walk_on_time(core, now);
+    core_release_suppressed(core, now);
     publisher_on_time(&core->publisher, now);
 }
 

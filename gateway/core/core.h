@@ -85,6 +85,7 @@ struct core {
     uint16_t *composites_due; /* composite alarms that a reading of this poll stands in, each once */
     uint16_t composites_due_count;
     bool suppressions; /* some alarm is suppressed by another */
+    bool releases_due; /* one that suppresses others may be active no more: core_release_suppressed */
     uint16_t *changed; /* alarms whose state changed since core_changed_clear, each once */
     uint16_t changed_count;
     char numbers[PROBLEMS_MAX > COMMANDS_KEPT ? PROBLEMS_MAX : COMMANDS_KEPT][8]; /* names of numbered records */

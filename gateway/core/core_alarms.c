@@ -202,15 +202,30 @@ static void trace_alarm(struct core *core, const struct now *now, uint16_t index
               slot->test ? " test" : "");
 }
 
+static void suppress(struct core *core, const struct now *now, uint16_t index, bool active) {
+    enum alarm_cause cause;
+    if (!alarm_suppress(&core->alarms[index].alarm, now, active, &cause))
+        return;
+    core_alarm_changed(core, now, index, cause);
+    core_alarm_rearm(core, now, index);
+}
+
+/* Suppressed is at once, released at the end of the step: when one reading ends both, the suppressed alarm must have seen it. */
 static void suppress_others(struct core *core, const struct now *now, uint16_t index) {
     bool active = alarm_state_active(core->alarms[index].alarm.state);
-    for (uint16_t i = 0; core->suppressions && i < core->config->alarms_count; i++) {
-        enum alarm_cause cause;
-        if (core->config->alarms[i].suppressed_by != index || !alarm_suppress(&core->alarms[i].alarm, now, active, &cause))
-            continue;
-        core_alarm_changed(core, now, i, cause);
-        core_alarm_rearm(core, now, i);
+    core->releases_due = core->suppressions && (core->releases_due || !active);
+    for (uint16_t i = 0; core->suppressions && active && i < core->config->alarms_count; i++)
+        if (core->config->alarms[i].suppressed_by == index)
+            suppress(core, now, i, true);
+}
+
+void core_release_suppressed(struct core *core, const struct now *now) {
+    for (uint16_t i = 0; core->releases_due && i < core->config->alarms_count; i++) {
+        uint16_t other = core->config->alarms[i].suppressed_by;
+        if (other != CONFIG_NONE && !alarm_state_active(core->alarms[other].alarm.state))
+            suppress(core, now, i, false);
     }
+    core->releases_due = false;
 }
 
 /* It became normal while the alarm that suppresses it is active: it is not to come again meanwhile. */
@@ -432,11 +447,8 @@ void core_alarms_on_start(struct core *core, const struct now *now) {
     for (uint16_t i = 0; i < core->config->alarms_count; i++)
         tell_open(core, now, i);
     for (uint16_t i = 0; i < core->config->alarms_count; i++) {
-        enum alarm_cause cause;
         uint16_t other = core->config->alarms[i].suppressed_by;
-        bool suppress = other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state);
-        if (alarm_suppress(&core->alarms[i].alarm, now, suppress, &cause))
-            core_alarm_changed(core, now, i, cause);
+        suppress(core, now, i, other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state));
         shelve_as_configured(core, now, i);
         core_alarm_rearm(core, now, i);
     }

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "gateway/core/core_parts.h"
 #include "sensors/decode.h"
+#include "sensors/poller.h"
 
 struct request {
     struct core *core;
@@ -281,6 +282,8 @@ static bool do_write(struct request *request) {
         request->why = "this point has no such value";
     else if (point->has_range && !(value >= point->range_min && value <= point->range_max))
         request->why = "the value is outside the point's range";
+    else if (!poller_can_write(point, value))
+        request->why = "the point cannot hold this value: it is written as a smaller number, or only as on and off";
     return !request->why && core_manual_write(request->core, request->device, request->point, value, request->command->by, &request->why);
 }
 

@@ -32,6 +32,8 @@ void core_alarm_rearm(struct core *core, const struct now *now, uint16_t alarm);
 void core_alarms_on_start(struct core *core, const struct now *now);
 void core_alarms_on_clock(struct core *core, const struct now *now);
 void core_alarms_on_time(struct core *core, const struct now *now);
+/* In each step, behind all that was judged in it. */
+void core_release_suppressed(struct core *core, const struct now *now);
 /* Its retained state is sent again, if it is more than an assumption. */
 void core_alarm_tell_state(struct core *core, uint16_t alarm);
 /* The test is over: what is still in alarm is real. */

@@ -216,7 +216,7 @@ static void step(struct scene *scene, struct poller_event *event) {
         check_request(scene, &effects);
     int64_t wake_us = poller_next_wake(scene->poller);
     PROPERTY(scene->under_way || poller_cut_us(scene->poller) == NOW_NEVER);
-    PROPERTY(scene->under_way ? wake_us == NOW_NEVER : wake_us > scene->now.mono_us);
+    PROPERTY(scene->under_way ? wake_us == NOW_NEVER : wake_us > scene->now.mono_us || event->kind == POLLER_START);
 }
 
 static void make_answer(struct scene *scene, struct fuzz_input *input, uint8_t how) {

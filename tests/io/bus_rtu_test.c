@@ -74,6 +74,7 @@ static void polls_writes_and_closes(void **state) {
     fake_slave_pty(&slave, fake_good);
     fixture_init(&fixture, slave.path);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for(&fixture, BUS_ANSWERED, 20));
     unsigned accepted = 0, refused = 0;
     for (uint32_t id = 0; id < 3 * WRITES_PENDING_MAX; id++) {
@@ -97,6 +98,36 @@ static void polls_writes_and_closes(void **state) {
     bus_rtu_close(NULL);
 }
 
+static atomic_uint first_function;
+
+static bool note_first(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
+    if (atomic_load(&first_function) == 0 && request[0] == 5) /* what the port asks when it opens is for nobody */
+        atomic_store(&first_function, request[1]);
+    return fake_good(slave, request, request_size, good, good_size);
+}
+
+/* What a local action holds over a restart is posted before the line is started, and is the first thing on the wire. */
+static void what_was_posted_before_the_start_goes_first(void **state) {
+    (void)state;
+    struct fake_slave slave;
+    struct bus_fixture fixture;
+    struct bus_rtu *bus;
+    struct write_command write = {.id = 1, .device = 0, .point = 1, .value = 1};
+    fake_slave_pty(&slave, note_first);
+    fixture_init(&fixture, slave.path);
+    assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_write(bus, &write), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
+    assert_true(wait_for(&fixture, BUS_ANSWERED, 3));
+    assert_int_equal(atomic_load(&first_function), FC_WRITE_COIL);
+    bus_rtu_close(bus);
+    assert_int_equal(bus_fixture_written(&fixture, true), 1);
+    bus_fixture_done(&fixture);
+    assert_int_equal(bus_rtu_open(&fixture.spec, NULL, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    bus_rtu_close(bus); /* one that never was started ends too */
+    fake_slave_stop(&slave);
+}
+
 /* A held line takes writes, goes on when released, and goes on by itself when nobody releases it. */
 static void a_held_line_takes_writes_and_is_released(void **state) {
     (void)state;
@@ -110,6 +141,7 @@ static void a_held_line_takes_writes_and_is_released(void **state) {
     fixture.spec = (struct bus_spec){.name = "shed", .kind = BUS_SERIAL, .serial = slave.path, .baud = BAUD, .parity = PARITY_EVEN, .stop_bits = 1};
     bus_fixture_init(&fixture);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     for (unsigned round = 0; round < 10; round++) {
         assert_true(wait_for(&fixture, BUS_ANSWERED, bus_fixture_good(&fixture)));
         struct write_command write = {.id = round, .device = 0, .point = 1, .value = 1};
@@ -136,6 +168,7 @@ static void a_write_does_not_wait_for_silence(void **state) {
     fixture.spec = (struct bus_spec){.name = "shed", .kind = BUS_SERIAL, .serial = slave.path, .baud = BAUD, .parity = PARITY_EVEN, .stop_bits = 1};
     bus_fixture_init(&fixture);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for(&fixture, BUS_ANSWERED, 10));
     for (uint32_t round = 0; round < 3; round++) {
         struct write_command write = {.id = round, .device = 0, .point = 1, .value = 1};
@@ -168,6 +201,7 @@ static void a_port_may_go_and_come_back(void **state) {
     port_name(&port);
     fixture_init(&fixture, port.path);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for(&fixture, BUS_DISCONNECTED, 0));
     assert_true(bus_fixture_traced(&fixture, "is the adapter plugged in?"));
     for (int round = 0; round < 2; round++) {
@@ -200,6 +234,7 @@ static void an_idle_line_notices_the_hang_up_and_does_not_spin(void **state) {
     fixture.spec = (struct bus_spec){.name = "shed", .kind = BUS_SERIAL, .serial = slave.path, .baud = BAUD, .parity = PARITY_ODD, .stop_bits = 2};
     bus_fixture_init(&fixture);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for_trace(&fixture, "12 bits a character"));
     fake_pause_ms(50);
     int64_t before_us = cpu_us();
@@ -220,8 +255,10 @@ static void a_port_in_use_is_left_alone(void **state) {
     fixture_init(&first, slave.path);
     fixture_init(&second, slave.path);
     assert_int_equal(bus_rtu_open(&first.spec, first.poller, &first.trace, &first.sink, &owner), ERR_OK);
+    assert_int_equal(bus_rtu_start(owner), ERR_OK);
     assert_true(wait_for(&first, BUS_ANSWERED, 0));
     assert_int_equal(bus_rtu_open(&second.spec, second.poller, &second.trace, &second.sink, &other), ERR_OK);
+    assert_int_equal(bus_rtu_start(other), ERR_OK);
     assert_true(wait_for(&second, BUS_DISCONNECTED, 0));
     assert_true(bus_fixture_traced(&second, "another program or another bus has the port open"));
     assert_true(wait_for(&first, BUS_ANSWERED, bus_fixture_good(&first) + 3)); /* undisturbed */
@@ -244,6 +281,7 @@ static void a_speed_the_port_does_not_take_is_refused(void **state) {
     fixture_init(&fixture, slave.path);
     fixture.spec.baud = 14400;
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for(&fixture, BUS_DISCONNECTED, 0));
     assert_true(bus_fixture_traced(&fixture, "did not take the configured speed"));
     assert_int_equal(atomic_load(&slave.requests), 0);
@@ -258,6 +296,7 @@ static void what_is_no_serial_port_is_refused(void **state) {
     struct bus_rtu *bus;
     fixture_init(&fixture, "/dev/null");
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_for(&fixture, BUS_DISCONNECTED, 0));
     assert_true(bus_fixture_traced(&fixture, "not a serial port"));
     bus_rtu_close(bus);
@@ -266,10 +305,15 @@ static void what_is_no_serial_port_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(polls_writes_and_closes),           cmocka_unit_test(a_held_line_takes_writes_and_is_released),
-        cmocka_unit_test(a_port_may_go_and_come_back),       cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
-        cmocka_unit_test(a_port_in_use_is_left_alone),       cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
-        cmocka_unit_test(what_is_no_serial_port_is_refused), cmocka_unit_test(a_write_does_not_wait_for_silence),
+        cmocka_unit_test(polls_writes_and_closes),
+        cmocka_unit_test(what_was_posted_before_the_start_goes_first),
+        cmocka_unit_test(a_held_line_takes_writes_and_is_released),
+        cmocka_unit_test(a_port_may_go_and_come_back),
+        cmocka_unit_test(an_idle_line_notices_the_hang_up_and_does_not_spin),
+        cmocka_unit_test(a_port_in_use_is_left_alone),
+        cmocka_unit_test(a_speed_the_port_does_not_take_is_refused),
+        cmocka_unit_test(what_is_no_serial_port_is_refused),
+        cmocka_unit_test(a_write_does_not_wait_for_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

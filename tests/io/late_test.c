@@ -98,6 +98,7 @@ static void on_a_line(void **state) {
     world_init(&world, &spec);
     const struct bus_sink sink = {&world, take, ignore_written, ignore_trace};
     assert_int_equal(bus_rtu_open(&spec, world.poller, &world.trace, &sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     int64_t until_us = now_mono_us() + PATIENCE_US;
     while (atomic_load(&world.good) < READS && now_mono_us() < until_us)
         fake_pause_ms(20);

@@ -358,6 +358,7 @@ static void reads_every_type_over_a_serial_line(void **state) {
     struct bus_spec spec = {.name = "shed", .kind = BUS_SERIAL, .serial = cable.paths[0], .baud = 19200, .parity = PARITY_NONE, .stop_bits = 1};
     rig_build(&rig, &spec);
     assert_int_equal(bus_rtu_open(&spec, rig.poller, &rig.trace, &rig.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     for (int64_t until_us = now_mono_us() + PATIENCE_MS * INT64_C(1000); !complete(&rig.collected, rig.plan.count) && now_mono_us() < until_us;)
         poll(NULL, 0, 10);
     bus_rtu_close(bus);

@@ -381,11 +381,31 @@ static void test_record_damaged(void **state) {
     }
 }
 
+/* What escalated in a walk test begins at its own priority when it becomes real, and escalates anew. */
+static void test_escalation_begins_with_the_real_one(void **state) {
+    (void)state;
+    struct config_alarm rule = rig_rule_above();
+    struct alarm alarm;
+    struct now now = rig_at(40000);
+    rule.escalate_ms = 25000;
+    rule.priority = PRIORITY_LOW;
+    alarm_init(&alarm, &rule);
+    rig_feed(&alarm, 0, 11);
+    assert_int_equal(rig_tick(&alarm, 25000), CAUSE_ESCALATE);
+    assert_int_equal(alarm_priority(&alarm), PRIORITY_MEDIUM);
+    assert_true(alarm_test_ended(&alarm, &now));
+    alarm_check(&alarm);
+    assert_int_equal(alarm_priority(&alarm), PRIORITY_LOW);
+    assert_int_equal(rig_tick(&alarm, 64999), 0);
+    assert_int_equal(rig_tick(&alarm, 65000), CAUSE_ESCALATE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shelf_rules),
         cmocka_unit_test(test_delays_behind_a_shelf),
         cmocka_unit_test(test_realarm_and_escalation),
+        cmocka_unit_test(test_escalation_begins_with_the_real_one),
         cmocka_unit_test(test_restart_of_a_shelf),
         cmocka_unit_test(test_restart_of_what_waits_for_a_person),
         cmocka_unit_test(test_record_round_trip),

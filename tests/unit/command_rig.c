@@ -21,6 +21,7 @@ void command_plant(struct site *site) {
     site->points[1][2].labels = labels;
     site->points[1][2].labels_count = 3;
     site->points[1][1].writable = site->points[1][1].has_range = true;
+    site->points[1][1].type = TYPE_S16;
     site->points[1][1].range_min = -5;
     site->points[1][1].range_max = 5;
 }

@@ -151,6 +151,31 @@ static void test_suppression(void **state) {
     core_rig_end(rig);
 }
 
+static void two_stages(struct site *site) {
+    plant(site);
+    site->alarms[2].device = 1; /* the same point as alarm-1, which is the higher stage and stands above it */
+    site->alarms[1].limit = 15;
+    site->alarms[2].suppressed_by = 1;
+}
+
+/* One reading that ends both stages raises none of them; one that ends only the higher tells the lower with what was read now. */
+static void test_both_stages_end_together(void **state) {
+    (void)state;
+    struct rig *rig = core_rig_begin(two_stages);
+    rig_poll(rig, 1000, 1, 0, 20);
+    assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
+    rig_poll(rig, 2000, 1, 0, 5);
+    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED);
+    assert_int_equal(rig_state(rig, 2), ALARM_NORMAL);
+    assert_false(rig_said(rig, "alarm-2 unacknowledged"));
+    rig_poll(rig, 3000, 1, 0, 20);
+    rig_poll(rig, 4000, 1, 0, 13);
+    assert_int_equal(rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
+    struct alarm_event event = newest_alarm(rig);
+    assert_true(event.cause == CAUSE_RELEASE && event.value.number == 13);
+    rig_end(rig);
+}
+
 /* ---- escalation ---- */
 
 static void escalating(struct site *site) {
@@ -254,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_configured_shelf),
         cmocka_unit_test(test_restart_without_a_clock_ends_shelves),
         cmocka_unit_test(test_suppression),
+        cmocka_unit_test(test_both_stages_end_together),
         cmocka_unit_test(test_escalation),
         cmocka_unit_test(test_chatter),
         cmocka_unit_test(test_chatter_of_fire),

@@ -51,7 +51,7 @@ static void test_shelve_and_unshelve(void **state) {
     command_refused(rig, 1000, &command, "a person and a reason");
     command_put(command.reason, "welding");
     command.until_ms = site_now(1000).wall_ms + ALARM_SHELF_MAX_MS + 1;
-    command_refused(rig, 1000, &command, "too long");
+    command_refused(rig, 1000, &command, "a week at most");
     command.until_ms = site_now(1000).wall_ms - 1;
     command_refused(rig, 1000, &command, "not in the future");
     command.until_ms = site_now(1000).wall_ms + 600000;
@@ -67,7 +67,7 @@ static void test_shelve_and_unshelve(void **state) {
     command.fields |= FIELD_UNTIL | FIELD_REASON;
     command_put(command.reason, "welding");
     command.until_ms = site_now(4000).wall_ms + ALARM_SHELF_FIRE_MAX_MS + 1;
-    command_refused(rig, 4000, &command, "too long for a fire alarm");
+    command_refused(rig, 4000, &command, "too long for a fire alarm: its shelf lasts an hour");
     command.until_ms--;
     command_accepted(rig, 4000, &command, ENTRY_COMMAND);
     core_rig_end(rig);
@@ -279,7 +279,8 @@ static void test_write(void **state) {
         double value;
         const char *why;
     } bad[] = {{"p0", "", 1, "cannot be written"},      {"p9", "", 1, "no such point"},         {"p3", "open", 0, "no such value"},
-               {"p2", "On", 0, "no such value"},        {"p1", "", 5.5, "outside the point's"}, {"p1", "", -1e300, "outside the point's"}};
+               {"p2", "On", 0, "no such value"},        {"p1", "", 5.5, "outside the point's"}, {"p1", "", -1e300, "outside the point's"},
+               {"p3", "", 65536, "cannot hold"},        {"p3", "", -1, "cannot hold"}};
     struct core_rig *rig = core_rig_begin(command_plant);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct command command = write_of(rig, bad[i].point, bad[i].text, bad[i].value);

@@ -45,13 +45,18 @@ void rig_init(struct rig *rig, enum bus_kind kind, uint16_t devices_count) {
     }
 }
 
-void rig_begin(struct rig *rig, uint16_t devices_count) {
+void rig_start(struct rig *rig, uint16_t devices_count) {
     const struct device_spec *specs[RIG_DEVICES_MAX];
     for (uint16_t d = 0; d < devices_count; d++)
         specs[d] = &rig->specs[d];
     assert_int_equal(poller_create(&rig->bus, specs, devices_count, &rig->arena, &rig->trace, &rig->poller), ERR_OK);
     poller_check(rig->poller);
     rig_step(rig, POLLER_START);
+}
+
+void rig_begin(struct rig *rig, uint16_t devices_count) {
+    rig_start(rig, devices_count);
+    rig_step(rig, POLLER_TICK);
 }
 
 void rig_done(struct rig *rig) {

@@ -78,7 +78,8 @@ struct rig {
 /* Devices d0 .. with unit ids 1 .. and one holding register at 0 read each second; change them before rig_begin. */
 void rig_init(struct rig *rig, enum bus_kind kind, uint16_t devices_count);
 struct point *rig_point(struct rig *rig, uint16_t device, enum point_read read, uint16_t address);
-void rig_begin(struct rig *rig, uint16_t devices_count);
+void rig_begin(struct rig *rig, uint16_t devices_count); /* started, and asking */
+void rig_start(struct rig *rig, uint16_t devices_count); /* started only */
 void rig_done(struct rig *rig);
 
 void rig_step(struct rig *rig, enum poller_event_kind kind);

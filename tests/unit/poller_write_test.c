@@ -185,6 +185,19 @@ static void a_write_wakes_the_dead(void **state) {
     rig_done(&rig);
 }
 
+/* What an action held over a restart is wanted before the line has asked for anything, and goes before it. */
+static void what_is_wanted_at_the_start_goes_first(void **state) {
+    (void)state;
+    rig_init(&rig, BUS_SERIAL, 1);
+    rig_point(&rig, 0, READ_COIL, 4)->writable = true;
+    rig_start(&rig, 1);
+    assert_false(rig.effects.has_request);
+    assert_true(poller_next_wake(rig.poller) <= rig.now_us);
+    rig_write(&rig, 0, 1, 1, 1);
+    assert_true(rig.effects.has_request && rig.request.pdu.bytes[0] == FC_WRITE_COIL);
+    rig_done(&rig);
+}
+
 /* ---- the cut ---- */
 
 /* Runs until a request to this unit has been sent. */
@@ -389,6 +402,7 @@ int main(void) {
         cmocka_unit_test(silence_is_a_miss_as_any),
         cmocka_unit_test(only_what_was_done_and_can_be_read),
         cmocka_unit_test(a_write_wakes_the_dead),
+        cmocka_unit_test(what_is_wanted_at_the_start_goes_first),
         cmocka_unit_test(a_probe_is_cut_at_once),
         cmocka_unit_test(a_live_one_has_its_usual_time),
         cmocka_unit_test(one_that_comes_in_is_finished),
