@@ -51,21 +51,23 @@ static void index_alarms(struct core *core, struct arena *arena) {
 }
 
 static int compare_names(const void *a, const void *b, void *context) {
-    const struct config *config = context;
-    const struct config_alarm *first = &config->alarms[*(const uint16_t *)a], *second = &config->alarms[*(const uint16_t *)b];
-    int order = strcmp(config->devices[first->device].spec.name, config->devices[second->device].spec.name);
+    const struct core *core = context;
+    const struct config_alarm *first = core->alarms[*(const uint16_t *)a].alarm.rule, *second = core->alarms[*(const uint16_t *)b].alarm.rule;
+    int order = strcmp(core_device_name(core, first->device), core_device_name(core, second->device));
     return order ? order : strcmp(first->name, second->name);
 }
 
 void core_alarms_init(struct core *core, struct arena *arena) {
     const struct config *config = core->config;
-    core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
-    core->changed = arena_take(arena, config->alarms_count, sizeof(*core->changed));
+    uint16_t count = core->alarms_count = (uint16_t)(config->alarms_count + core_vitals_init(core, arena));
+    core->alarms = arena_take(arena, count, sizeof(*core->alarms));
+    core->changed = arena_take(arena, count, sizeof(*core->changed));
     core->composites_due = arena_take(arena, config->alarms_count, sizeof(*core->composites_due));
-    core->alarms_by_name = arena_take(arena, config->alarms_count, sizeof(*core->alarms_by_name));
-    heap_init(&core->alarm_deadlines, config->alarms_count, arena);
-    for (uint16_t i = 0; i < config->alarms_count; i++) {
-        const struct config_alarm *rule = &config->alarms[i];
+    core->alarms_by_name = arena_take(arena, count, sizeof(*core->alarms_by_name));
+    heap_init(&core->alarm_deadlines, count, arena);
+    for (uint16_t i = 0; i < count; i++) {
+        bool own = i >= config->alarms_count;
+        const struct config_alarm *rule = own ? &core->vitals.rules[i - config->alarms_count] : &config->alarms[i];
         struct core_alarm *slot = &core->alarms[i];
         alarm_init(&slot->alarm, rule);
         chatter_init(&slot->chatter, rule->class == CLASS_FIRE);
@@ -74,21 +76,21 @@ void core_alarms_init(struct core *core, struct arena *arena) {
         if (rule->condition == CONDITION_COMPOSITE)
             condition_init(&slot->condition, config, &config->terms[rule->first_term], rule->terms_count,
                            arena_take(arena, rule->terms_count, sizeof(struct condition_term)));
-        if (rule->condition == CONDITION_COMMUNICATION)
+        if (rule->condition == CONDITION_COMMUNICATION && !own)
             core->devices[rule->device].communication = i;
         if (rule->condition == CONDITION_ACTION)
             core->action_alarms[rule->action] = i;
     }
     flood_init(&core->flood);
-    qsort_r(core->alarms_by_name, config->alarms_count, sizeof(*core->alarms_by_name), compare_names, (void *)config);
+    qsort_r(core->alarms_by_name, count, sizeof(*core->alarms_by_name), compare_names, core);
     index_alarms(core, arena);
 }
 
 uint16_t core_find_alarm(const struct core *core, const char *device, const char *alarm) {
-    uint32_t low = 0, high = core->config->alarms_count;
+    uint32_t low = 0, high = core->alarms_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct config_alarm *rule = &core->config->alarms[core->alarms_by_name[middle]];
+        const struct config_alarm *rule = core->alarms[core->alarms_by_name[middle]].alarm.rule;
         int order = strcmp(core_device_name(core, rule->device), device);
         if (!order)
             order = strcmp(rule->name, alarm);
@@ -103,7 +105,7 @@ uint16_t core_find_alarm(const struct core *core, const char *device, const char
 }
 
 enum lane core_alarm_lane(const struct core *core, uint16_t alarm) {
-    return core->config->alarms[alarm].class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT;
+    return core->alarms[alarm].alarm.rule->class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT;
 }
 
 /* ---- a transition ---- */
@@ -417,11 +419,11 @@ static void tell_open(struct core *core, const struct now *now, uint16_t index) 
 }
 
 void core_alarms_on_start(struct core *core, const struct now *now) {
-    for (uint16_t i = 0; i < core->config->alarms_count; i++)
+    for (uint16_t i = 0; i < core->alarms_count; i++)
         tell_open(core, now, i);
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+    for (uint16_t i = 0; i < core->alarms_count; i++) {
         enum alarm_cause cause;
-        uint16_t other = core->config->alarms[i].suppressed_by;
+        uint16_t other = core->alarms[i].alarm.rule->suppressed_by;
         bool suppress = other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state);
         if (alarm_suppress(&core->alarms[i].alarm, now, suppress, &cause))
             core_alarm_changed(core, now, i, cause);

@@ -6,6 +6,7 @@
  *   core_command.c  what a person asks
  *   core_people.c    walk tests and problems
  *   core_records.c  what is saved beside entries
+ *   core_vitals.c   parts of the gateway itself: their alarms, replacements, restarts
  *   core_pump.c     state becomes effects */
 #ifndef YANHUO_CORE_PARTS_H
 #define YANHUO_CORE_PARTS_H
@@ -67,6 +68,13 @@ void core_problem_tell(struct core *core, const struct now *now, unsigned proble
 void core_walk_tell(struct core *core, const struct now *now, bool ended);
 void core_walk_end(struct core *core, const struct now *now);
 void core_walk_on_time(struct core *core, const struct now *now); /* its time is over, or all were seen and have returned */
+
+/* ---- core_vitals.c ---- */
+uint16_t core_vitals_init(struct core *core, struct arena *arena); /* returns how many alarms there are beside the configured ones */
+void core_pump_vitals(struct core *core, struct effects *effects);
+
+/* ---- core.c ---- */
+void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms);
 
 /* ---- core_records.c ---- */
 void core_records_init(struct core *core, struct arena *arena);
