@@ -163,6 +163,7 @@ void core_on_delivered(struct core *core, const struct now *now, uint64_t seq);
 
 /* Writes and releases; after that what may wait: the store, the history. */
 void core_pump_writes(struct core *core, const struct now *now, struct effects *effects);
+void core_pump_vitals(struct core *core, struct effects *effects);
 void core_pump_store(struct core *core, const struct now *now, struct effects *effects);
 
 int64_t core_next_wake(const struct core *core);

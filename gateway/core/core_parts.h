@@ -71,7 +71,6 @@ void core_walk_on_time(struct core *core, const struct now *now); /* its time is
 
 /* ---- core_vitals.c ---- */
 uint16_t core_vitals_init(struct core *core, struct arena *arena); /* returns how many alarms there are beside the configured ones */
-void core_pump_vitals(struct core *core, struct effects *effects);
 
 /* ---- core.c ---- */
 void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms);
