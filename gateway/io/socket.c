@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct socket_server {
     struct client clients[SOCKET_CLIENTS_MAX];
     unsigned turn; /* who is looked at first */
 
+    _Atomic int64_t turn_us; /* since when the thread has been at work; 0: it waits */
     pthread_mutex_t mutex;
     bool under_way, answered, stopping;
     uint32_t id;
@@ -208,7 +210,10 @@ static void *run(void *context) {
             bool hears = client->fd >= 0 && !client->ended && !client->asks && !line_end(client);
             fds[2 + i] = (struct pollfd){.fd = client->fd, .events = hears ? POLLIN : 0};
         }
-        if (poll(fds, 2 + SOCKET_CLIENTS_MAX, patience_ms(server, free_place)) > 0) {
+        atomic_store(&server->turn_us, 0);
+        int ready = poll(fds, 2 + SOCKET_CLIENTS_MAX, patience_ms(server, free_place));
+        atomic_store(&server->turn_us, now_mono_us());
+        if (ready > 0) {
             eventfd_t count;
             if (fds[0].revents)
                 (void)eventfd_read(server->wake_fd, &count);
@@ -306,4 +311,9 @@ void socket_answer(struct socket_server *server, uint32_t id, const char *line) 
     }
     pthread_mutex_unlock(&server->mutex);
     (void)eventfd_write(server->wake_fd, 1);
+}
+
+int64_t socket_busy_us(const struct socket_server *server) {
+    int64_t turn_us = atomic_load(&server->turn_us);
+    return turn_us ? now_mono_us() - turn_us : 0;
 }

@@ -128,3 +128,7 @@ void store_query(struct store *store, uint16_t uplink, enum lane lane, uint64_t 
 int64_t store_idle_us(const struct store *store) {
     return queue_busy_us((struct store_queue *)&store->queue);
 }
+
+int64_t store_query_busy_us(struct store *store) {
+    return queue_query_busy_us(&store->queue);
+}
