@@ -31,9 +31,15 @@ struct bridge_bus { /* the context of a bus's sink; one of rtu and tcp */
     struct bus_tcp *tcp;
 };
 
+struct bridge_pace { /* of the watch; a test has a quicker one */
+    const struct vitals_bounds *bounds; /* by kind */
+    uint32_t beat_ms;
+    unsigned loop_s; /* without a beat for so long the process is killed */
+};
+extern const struct bridge_pace bridge_pace_usual;
+
 struct bridge_watch { /* bridge_watch.c */
-    const struct vitals_bounds *bounds;
-    unsigned loop_s;
+    struct bridge_pace pace;
     int64_t beat_us;
     int64_t asked_us[UPLINKS_MAX]; /* since when the transport owes an answer; 0: it owes none */
     uint8_t states[VITALS_PARTS_MAX]; /* of the parts, as written down last */
@@ -79,10 +85,8 @@ void bridge_bus_replace(struct bridge *bridge, uint16_t index); /* its thread ha
 void bridge_buses_close(struct bridge *bridge);
 
 /* bridge_watch.c, loop thread. */
-void bridge_watch_begin(struct bridge *bridge, const struct vitals_bounds *bounds, unsigned loop_s);
-void bridge_watch_beat(struct bridge *bridge); /* each second */
+void bridge_watch_beat(struct bridge *bridge);
 void bridge_watch_restart(struct bridge *bridge, const char *part);
-#define BRIDGE_BEAT_US 1000000
 
 /* bridge_command.c. The key is looked for once, before anything is received. */
 struct bridge_received { /* a broker's message in the inbox; its payload, at most COMMAND_SIZE bytes of it, lies behind it */

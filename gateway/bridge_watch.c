@@ -12,10 +12,7 @@
 #include "gateway/io/log.h"
 #include "gateway/io/notify.h"
 
-void bridge_watch_begin(struct bridge *bridge, const struct vitals_bounds *bounds, unsigned loop_s) {
-    bridge->watch.bounds = bounds;
-    bridge->watch.loop_s = loop_s;
-}
+const struct bridge_pace bridge_pace_usual = {.bounds = vitals_bounds_usual, .beat_ms = 1000, .loop_s = LAST_WORDS_LOOP_S};
 
 /* A line that could not be opened again is stuck for good: its part makes no progress since the last beat that saw some. */
 static int64_t busy_us(const struct bridge *bridge, const struct vitals_part *part, int64_t now_us) {
@@ -95,22 +92,23 @@ static void look(struct bridge *bridge, const struct now *now, int64_t loop_late
     for (unsigned i = 0; i < counters->vitals.count; i++) {
         const struct vitals_part *part = &counters->vitals.parts[i];
         busy[i] = busy_us(bridge, part, now->mono_us);
-        late = late || busy[i] >= watch->bounds[part->kind].late_us;
+        late = late || busy[i] >= watch->pace.bounds[part->kind].late_us;
     }
     if (!late)
         return;
     struct event event = {.kind = EVENT_VITALS,
-                          .vitals = {.busy_us = busy, .bounds = watch->bounds, .loop_late_us = loop_late_us, .may_restart = notify_supervised()}};
+                          .vitals = {.busy_us = busy, .bounds = watch->pace.bounds, .loop_late_us = loop_late_us, .may_restart = notify_supervised()}};
     bridge_step(bridge, &event);
 }
 
 void bridge_watch_beat(struct bridge *bridge) {
     struct now now;
     now_read(&now);
-    int64_t late_us = bridge->watch.beat_us ? now.mono_us - bridge->watch.beat_us - BRIDGE_BEAT_US : 0;
-    last_words_beat(bridge->watch.loop_s);
+    int64_t beat_us = bridge->watch.pace.beat_ms * INT64_C(1000);
+    int64_t late_us = bridge->watch.beat_us ? now.mono_us - bridge->watch.beat_us - beat_us : 0;
+    last_words_beat(bridge->watch.pace.loop_s);
     notify_watchdog();
-    if (late_us < BRIDGE_BEAT_US)
+    if (late_us < beat_us)
         late_us = 0;
     if (!bridge->stopping)
         look(bridge, &now, late_us);

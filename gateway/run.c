@@ -19,7 +19,6 @@
 #include "gateway/io/notify.h"
 #include "gateway/uplinks/mqtt_json.h"
 
-#define BEAT_MS (BRIDGE_BEAT_US / 1000)
 #define STOP_US 5000000        /* what could not be saved by then is not saved */
 
 struct run {
@@ -137,7 +136,7 @@ static enum err open_all(struct run *run, const char *state_dir) {
     bridge->config = run->config;
     bridge->arena = &run->arena;
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
-    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
+    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, bridge->watch.pace.beat_ms, &bridge->loop));
     if (err == ERR_OK)
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
     if (err == ERR_OK)
@@ -181,7 +180,7 @@ static uint64_t random_bits(void) {
     return bits ? bits : 1;
 }
 
-int run_gateway_within(const struct config *config, const char *state_dir, const struct vitals_bounds *bounds, unsigned loop_s) {
+int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
@@ -194,7 +193,7 @@ int run_gateway_within(const struct config *config, const char *state_dir, const
     run->start = random_bits();
     run->seed = random_bits();
     arena_init(&run->arena);
-    bridge_watch_begin(&run->bridge, bounds, loop_s);
+    run->bridge.watch.pace = *pace;
     enum err err = open_all(run, state_dir);
     if (err == ERR_OK) {
         bridge_watch_beat(&run->bridge);
@@ -211,5 +210,5 @@ int run_gateway_within(const struct config *config, const char *state_dir, const
 }
 
 int run_gateway(const struct config *config, const char *state_dir) {
-    return run_gateway_within(config, state_dir, vitals_bounds_usual, LAST_WORDS_LOOP_S);
+    return run_gateway_at(config, state_dir, &bridge_pace_usual);
 }

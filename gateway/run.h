@@ -4,14 +4,14 @@
 #define YANHUO_RUN_H
 
 #include "config/config.h"
-#include "gateway/core/vitals.h"
 
 #define RUN_RESTART 3
 
 /* Returns the exit status: 0 after an orderly end, 1 when it could not start, RUN_RESTART when it ended in order to be started anew. While
  * bus_rtu_abandoned() is not 0 after that, `config` must stay. */
 int run_gateway(const struct config *config, const char *state_dir);
-/* The same with other bounds of the watch, for tests. */
-int run_gateway_within(const struct config *config, const char *state_dir, const struct vitals_bounds *bounds, unsigned loop_s);
+/* The same with another pace of the watch, for tests. */
+struct bridge_pace;
+int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace);
 
 #endif
