@@ -43,6 +43,8 @@ struct bridge_watch { /* bridge_watch.c */
     int64_t beat_us;
     int64_t asked_us[UPLINKS_MAX]; /* since when the transport owes an answer; 0: it owes none */
     uint8_t states[VITALS_PARTS_MAX]; /* of the parts, as written down last */
+    bool news; /* to be written down */
+    int64_t write_us; /* not before, unless a part is stuck */
     bool restart; /* is wanted */
 };
 

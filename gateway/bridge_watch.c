@@ -12,6 +12,8 @@
 #include "gateway/io/log.h"
 #include "gateway/io/notify.h"
 
+#define WORDS_WRITE_US 60000000 /* unless a part is stuck: 6 MB a day at worst */
+
 const struct bridge_pace bridge_pace_usual = {.bounds = vitals_bounds_usual, .beat_ms = 1000, .loop_s = LAST_WORDS_LOOP_S};
 
 /* A line that could not be opened again is stuck for good: its part makes no progress since the last beat that saw some. */
@@ -70,18 +72,28 @@ static void words_compose(const struct bridge *bridge, const struct now *now, in
     log_recent(&text);
 }
 
-/* To the disk goes only what is news: a part that changed its state, and the first of a run. */
+/* To the disk goes only what is news: a part that changed its state, and the first of a run; a part that is late now and then must not
+ * wear the card out. */
 static void words_say(struct bridge *bridge, const struct now *now, int64_t loop_late_us) {
     const struct engine_counters *counters = engine_counters(bridge->engine);
     struct bridge_watch *watch = &bridge->watch;
     char bytes[LAST_WORDS_TEXT_SIZE];
-    bool news = watch->beat_us == 0 || loop_late_us;
+    bool at_once = watch->beat_us == 0;
+    watch->news = watch->news || at_once || loop_late_us;
     for (unsigned i = 0; i < counters->vitals.count; i++) {
-        news = news || watch->states[i] != counters->vitals.parts[i].state;
-        watch->states[i] = (uint8_t)counters->vitals.parts[i].state;
+        enum vitals_state state = counters->vitals.parts[i].state;
+        bool changed = watch->states[i] != state;
+        watch->news = watch->news || changed;
+        at_once = at_once || (changed && (state == VITALS_STUCK || state == VITALS_TRIAL));
+        watch->states[i] = (uint8_t)state;
     }
+    bool write = watch->news && (at_once || now->mono_us >= watch->write_us);
     words_compose(bridge, now, loop_late_us, bytes, sizeof(bytes));
-    last_words_say(bytes, news);
+    last_words_say(bytes, write);
+    if (!write)
+        return;
+    watch->news = false;
+    watch->write_us = now->mono_us + WORDS_WRITE_US;
 }
 
 static void look(struct bridge *bridge, const struct now *now, int64_t loop_late_us) {

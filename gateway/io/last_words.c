@@ -91,7 +91,7 @@ static void on_death(int number) {
         signal(SIGALRM, SIG_DFL);
         alarm(HANDLER_S);
         text_init(&text, how, sizeof(how));
-        text_add(&text, number == SIGALRM ? "killed by its own watchdog: the loop hung" : "killed by ");
+        text_add(&text, number == SIGALRM ? "killed by its own watchdog: the loop, or the way down, hung" : "killed by ");
         text_add(&text, number == SIGALRM ? "" : signal_word(number));
         text_add(&text, beat_us ? ", " : ", before the loop began");
         if (beat_us) {
