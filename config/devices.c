@@ -242,6 +242,8 @@ void load_devices(struct loader *loader) {
     for (uint16_t i = 0; i < count; i++, node = node->next) {
         read_device(loader, node, i);
         names_add(&loader->devices_names, loader->devices[i].spec.name, i);
+        if (strcmp(loader->devices[i].spec.name, "gateway") == 0)
+            source_error(&loader->site, node->key, "the name 'gateway' is taken: the gateway's own alarms have it; choose another");
     }
     if (loader->config->points_count > POINTS_MAX)
         source_error(&loader->site, node_get(loader->site.root, "devices")->key, "the devices have %u points together; at most %d are allowed",

@@ -92,9 +92,11 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
         carry_out_store(bridge, effect);
         return;
     case EFFECT_CONNECT:
+        bridge->watch.asked_us[effect->link.uplink] = now_mono_us();
         mqtt_connect(bridge->mqtt, effect->link.uplink);
         return;
     case EFFECT_DISCONNECT:
+        bridge->watch.asked_us[effect->link.uplink] = now_mono_us();
         mqtt_disconnect(bridge->mqtt, effect->link.uplink);
         return;
     case EFFECT_SEND:
@@ -106,6 +108,12 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
         return;
     case EFFECT_NOTIFY:
         carry_out_notify(effect);
+        return;
+    case EFFECT_REPLACE:
+        bridge_bus_replace(bridge, effect->replace.bus);
+        return;
+    case EFFECT_RESTART:
+        bridge_watch_restart(bridge, effect->restart.part);
         return;
     case EFFECT_STOPPED:
         loop_stop(bridge->loop);
@@ -147,12 +155,14 @@ static void take_link_message(struct bridge *bridge, uint32_t kind, const void *
     if (kind == MESSAGE_LINK_UP) {
         const struct mqtt_link_up *up = message;
         event->kind = EVENT_LINK_UP;
+        bridge->watch.asked_us[up->uplink] = 0;
         event->link_up.uplink = up->uplink;
         event->link_up.receive_max = up->receive_max;
         event->link_up.version = up->version;
     } else if (kind == MESSAGE_LINK_DOWN) {
         const struct mqtt_link_down *down = message;
         event->kind = EVENT_LINK_DOWN;
+        bridge->watch.asked_us[down->uplink] = 0;
         event->link_down.uplink = down->uplink;
         event->link_down.reason = down->reason;
         event->link_down.code = down->code;

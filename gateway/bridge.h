@@ -17,6 +17,7 @@
 #include "gateway/io/command_json.h"
 #include "gateway/io/credential.h"
 #include "gateway/io/inbox.h"
+#include "gateway/io/last_words.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/mqtt.h"
 #include "gateway/io/socket.h"
@@ -30,7 +31,26 @@ struct bridge_bus { /* the context of a bus's sink; one of rtu and tcp */
     struct bus_tcp *tcp;
 };
 
+struct bridge_pace { /* of the watch; a test has a quicker one */
+    const struct vitals_bounds *bounds; /* by kind */
+    uint32_t beat_ms;
+    unsigned loop_s; /* without a beat for so long the process is killed */
+};
+extern const struct bridge_pace bridge_pace_usual;
+
+struct bridge_watch { /* bridge_watch.c */
+    struct bridge_pace pace;
+    int64_t beat_us;
+    int64_t asked_us[UPLINKS_MAX]; /* since when the transport owes an answer; 0: it owes none */
+    uint8_t states[VITALS_PARTS_MAX]; /* of the parts, as written down last */
+    bool news; /* to be written down */
+    int64_t write_us; /* not before, unless a part is stuck */
+    bool restart; /* is wanted */
+};
+
 struct bridge {
+    struct arena *arena;
+    struct bridge_watch watch;
     struct trace trace;     /* the engine's */
     struct trace tcp_trace; /* of all TCP buses: they are stepped on the loop, one at a time */
     struct engine *engine;
@@ -60,6 +80,15 @@ struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
 struct store_sink bridge_store_sink(struct bridge *bridge);
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
 struct socket_sink bridge_socket_sink(struct bridge *bridge);
+
+/* bridge_bus.c, loop thread. */
+NODISCARD enum err bridge_bus_open(struct bridge *bridge, uint16_t index);
+void bridge_bus_replace(struct bridge *bridge, uint16_t index); /* its thread hangs: another one, with a poller that knows nothing yet */
+void bridge_buses_close(struct bridge *bridge);
+
+/* bridge_watch.c, loop thread. */
+void bridge_watch_beat(struct bridge *bridge);
+void bridge_watch_restart(struct bridge *bridge, const char *part);
 
 /* bridge_command.c. The key is looked for once, before anything is received. */
 struct bridge_received { /* a broker's message in the inbox; its payload, at most COMMAND_SIZE bytes of it, lies behind it */

@@ -37,6 +37,8 @@ static void on_start(struct engine *engine, const struct event *event) {
     CHECK(!engine->started);
     engine->started = engine->ready_due = true;
     core_on_start(&engine->core, &event->now, event->start.start, event->start.image);
+    if (event->start.last_words)
+        core_on_last_words(&engine->core, &event->now, event->start.last_words, event->start.restarted_for);
     for (unsigned i = 0; i < engine->config->uplinks_count; i++)
         uplink_on_start(&engine->uplinks[i], &event->now, event->start.start, event->start.seed, event->start.image);
 }
@@ -130,6 +132,9 @@ static void take_event(struct engine *engine, const struct event *event) {
     case EVENT_DISK:
         core_on_disk(&engine->core, now, event->disk);
         return;
+    case EVENT_VITALS:
+        core_on_vitals(&engine->core, event);
+        return;
     }
 }
 
@@ -140,6 +145,7 @@ static void pump(struct engine *engine, const struct now *now, struct effects *e
         engine->ready_due = false;
     }
     core_pump_writes(&engine->core, now, effects);
+    core_pump_vitals(&engine->core, effects);
     for (unsigned i = 0; i < engine->core.changed_count; i++)
         for (unsigned u = 0; u < engine->config->uplinks_count; u++)
             uplink_on_alarm(&engine->uplinks[u], engine->core.changed[i]);

@@ -19,8 +19,6 @@
 #include "gateway/io/notify.h"
 #include "gateway/uplinks/mqtt_json.h"
 
-#define BEAT_MS 1000
-#define LINE_STUCK_US 30000000 /* a line's thread that finished nothing for this long is stuck: no transaction takes so long */
 #define STOP_US 5000000        /* what could not be saved by then is not saved */
 
 struct run {
@@ -28,6 +26,7 @@ struct run {
     struct arena arena;
     struct bridge bridge;
     struct store_image image;
+    struct last_words_before before;
     uint64_t start, seed;
     int64_t stop_at_us;
 };
@@ -44,14 +43,22 @@ static void on_rung(void *context) {
     bridge_drain(&run->bridge);
 }
 
-static bool lines_alive(const struct run *run) {
-    for (unsigned i = 0; i < run->config->buses_count; i++)
-        if (run->bridge.buses[i].rtu && bus_rtu_idle_us(run->bridge.buses[i].rtu) > LINE_STUCK_US)
-            return false;
-    return true;
+static void on_signal(void *context) {
+    struct run *run = context;
+    if (run->bridge.stopping) {
+        loop_stop(run->bridge.loop); /* asked twice */
+        return;
+    }
+    run->stop_at_us = now_mono_us() + STOP_US;
+    notify_stopping();
+    bridge_buses_close(&run->bridge);
+    bridge_drain(&run->bridge);
+    run->bridge.stopping = true;
+    bridge_step(&run->bridge, &(struct event){.kind = EVENT_STOP});
+    bridge_drain(&run->bridge); /* what could wait no longer can */
 }
 
-/* The loop is alive, or this would not run. A stuck disk or network is no reason to restart: alarms go on without them. */
+/* The loop is alive, or this would not run; how the rest is, bridge_watch.c looks. */
 static void on_beat(void *context) {
     struct run *run = context;
     if (run->bridge.stopping && now_mono_us() >= run->stop_at_us) {
@@ -61,60 +68,12 @@ static void on_beat(void *context) {
     }
     bridge_drain(&run->bridge); /* what could wait */
     bridge_command_beat(&run->bridge);
-    if (lines_alive(run))
-        notify_watchdog();
-}
-
-static void close_buses(struct run *run) {
-    for (unsigned i = 0; i < run->config->buses_count; i++) {
-        bus_rtu_close(run->bridge.buses[i].rtu);
-        bus_tcp_close(run->bridge.buses[i].tcp, NULL, NULL);
-        run->bridge.buses[i].rtu = NULL;
-        run->bridge.buses[i].tcp = NULL;
-    }
-}
-
-static void on_signal(void *context) {
-    struct run *run = context;
-    if (run->bridge.stopping) {
-        loop_stop(run->bridge.loop); /* asked twice */
-        return;
-    }
-    run->stop_at_us = now_mono_us() + STOP_US;
-    notify_stopping();
-    close_buses(run);
-    bridge_drain(&run->bridge);
-    run->bridge.stopping = true;
-    bridge_step(&run->bridge, &(struct event){.kind = EVENT_STOP});
-    bridge_drain(&run->bridge); /* what could wait no longer can */
+    bridge_watch_beat(&run->bridge);
+    if (run->bridge.watch.restart && !run->bridge.stopping)
+        on_signal(run);
 }
 
 /* ---- start-up ---- */
-
-static enum err open_bus(struct run *run, uint16_t index) {
-    const struct config *config = run->config;
-    struct bridge_bus *bus = &run->bridge.buses[index];
-    const struct device_spec **devices = arena_take(&run->arena, config->devices_count, sizeof(*devices));
-    uint16_t count = 0;
-    for (unsigned i = 0; i < config->devices_count; i++)
-        if (config->devices[i].bus == index)
-            devices[count++] = &config->devices[i].spec;
-    if (!count)
-        return ERR_OK;
-    struct poller *poller;
-    bus->bridge = &run->bridge;
-    bool serial = config->buses[index].kind == BUS_SERIAL;
-    struct trace *trace = serial ? arena_take(&run->arena, 1, sizeof(*trace)) : &run->bridge.tcp_trace;
-    if (serial)
-        trace_init(trace);
-    enum err err = poller_create(&config->buses[index], devices, count, &run->arena, trace, &poller);
-    if (err != ERR_OK)
-        return err;
-    struct bus_sink sink = bridge_bus_sink(bus);
-    if (serial)
-        return bus_rtu_open(&config->buses[index], poller, trace, &sink, &bus->rtu);
-    return bus_tcp_open(loop_uv(run->bridge.loop), &config->buses[index], poller, trace, &sink, &bus->tcp);
-}
 
 static enum err open_mqtt(struct run *run) {
     char will[PAYLOAD_SIZE / 64], unused[TOPIC_SIZE];
@@ -158,28 +117,44 @@ static enum err open_store(struct run *run, const char *state_dir) {
     return failed("the gateway cannot start", err);
 }
 
+/* How the gateway before this one ended, when not in order: the log gets all of it, the event the first two lines. */
+static void read_last_words(struct run *run, const char *state_dir) {
+    struct last_words_before *before = &run->before;
+    last_words_open(state_dir, before);
+    size_t length = strlen(before->how), first = strcspn(before->text, "\n");
+    for (char *rest = before->text, *line; before->any && (line = strsep(&rest, "\n"));)
+        log_text(TRACE_WARNING, "last words: %s", line);
+    if (first)
+        (void)snprintf(before->how + length, sizeof(before->how) - length, "; %.*s", (int)first, before->text);
+}
+
 static enum err open_all(struct run *run, const char *state_dir) {
     struct bridge *bridge = &run->bridge;
     struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
     trace_init(&bridge->trace);
     trace_init(&bridge->tcp_trace);
     bridge->config = run->config;
+    bridge->arena = &run->arena;
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
-    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
+    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, bridge->watch.pace.beat_ms, &bridge->loop));
     if (err == ERR_OK)
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
     if (err == ERR_OK)
         err = open_store(run, state_dir);
+    if (err == ERR_OK)
+        read_last_words(run, state_dir); /* not before the folder is locked */
     if (err == ERR_OK)
         err = failed("the uplinks cannot be had", open_mqtt(run));
     if (err != ERR_OK)
         return err;
     bridge->engine = engine_create(run->config, &run->image.series, &run->arena, &bridge->trace);
     for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
-        err = failed(run->config->buses[i].name, open_bus(run, i));
+        err = failed(run->config->buses[i].name, bridge_bus_open(bridge, i));
     if (err != ERR_OK)
         return err;
     struct event start = {.kind = EVENT_START, .start = {.start = run->start, .seed = run->seed, .image = &run->image}};
+    start.start.last_words = run->before.any ? run->before.how : NULL;
+    start.start.restarted_for = run->before.part[0] ? run->before.part : NULL;
     bridge_step(bridge, &start); /* what local actions hold over the restart is written again before anything is polled */
     for (uint16_t i = 0; i < run->config->buses_count && err == ERR_OK; i++)
         if (bridge->buses[i].rtu)
@@ -191,14 +166,16 @@ static enum err open_all(struct run *run, const char *state_dir) {
 
 static void close_all(struct run *run) {
     struct bridge *bridge = &run->bridge;
-    close_buses(run);
+    if (bridge->buses)
+        bridge_buses_close(bridge);
     if (bridge->inbox)
         inbox_shut(bridge->inbox);
     socket_close(bridge->socket);
     mqtt_close(bridge->mqtt);
     store_close(bridge->store);
     loop_close(bridge->loop);
-    inbox_close(bridge->inbox);
+    if (!bus_rtu_abandoned())
+        inbox_close(bridge->inbox);
 }
 
 static uint64_t random_bits(void) {
@@ -208,7 +185,7 @@ static uint64_t random_bits(void) {
     return bits ? bits : 1;
 }
 
-int run_gateway(const struct config *config, const char *state_dir) {
+int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
@@ -221,11 +198,22 @@ int run_gateway(const struct config *config, const char *state_dir) {
     run->start = random_bits();
     run->seed = random_bits();
     arena_init(&run->arena);
+    run->bridge.watch.pace = *pace;
     enum err err = open_all(run, state_dir);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        bridge_watch_beat(&run->bridge);
         loop_run(run->bridge.loop);
+    }
+    int status = err != ERR_OK ? 1 : run->bridge.watch.restart ? RUN_RESTART : 0;
     close_all(run);
+    last_words_close(status != 0);
+    if (bus_rtu_abandoned())
+        return status; /* such a thread may come back at any moment: nothing is freed under it */
     arena_done(&run->arena);
     free(run);
-    return err == ERR_OK ? 0 : 1;
+    return status;
+}
+
+int run_gateway(const struct config *config, const char *state_dir) {
+    return run_gateway_at(config, state_dir, &bridge_pace_usual);
 }

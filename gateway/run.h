@@ -5,7 +5,13 @@
 
 #include "config/config.h"
 
-/* Returns the exit status: 0 after an orderly end, 1 when it could not start. */
+#define RUN_RESTART 3
+
+/* Returns the exit status: 0 after an orderly end, 1 when it could not start, RUN_RESTART when it ended in order to be started anew. While
+ * bus_rtu_abandoned() is not 0 after that, `config` must stay. */
 int run_gateway(const struct config *config, const char *state_dir);
+/* The same with another pace of the watch, for tests. */
+struct bridge_pace;
+int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace);
 
 #endif

@@ -12,13 +12,17 @@
  *   The pause before the next try grows from 0.5 s to 10 s and starts anew when a device has answered. Requests meanwhile
  *   are answered BUS_DISCONNECTED at once, so a missing port costs no more than its polls. Each reason is traced once.
  *
- * Shared with the loop's thread under `mutex`: the mailbox, `writes_open`, `guest_open`, `progress_us`, `stopping`. All else is the thread's. */
+ * A thread that hangs in a driver is abandoned (bus_rtu_abandon): from then on it owns everything here alone. When it comes back it finds
+ * `abandoned`, touches neither poller nor sink, and frees itself. Until then it may have spoilt one transaction of its successor, whose
+ * frames show that.
+ * Shared with the loop's thread under `mutex`: the mailbox, the open writes, `guest_open`, `progress_us`, `stopping`, `ended`. All else is
+ * the thread's. */
 #include "sensors/bus_rtu.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,7 +30,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/text.h"
+#include "base/thread.h"
 #include "sensors/rtu_line.h"
 #include "sensors/rtu_port.h"
 
@@ -44,9 +48,14 @@ struct bus_rtu {
     int wake_fd; /* eventfd: something is in the mailbox */
 
     pthread_mutex_t mutex;
+    pthread_cond_t end;
     struct write_command writes[WRITES_PENDING_MAX];
     unsigned writes_count; /* in the mailbox */
-    unsigned writes_open;  /* posted and not yet reported as written; at most WRITES_PENDING_MAX */
+    struct write_command open[WRITES_PENDING_MAX]; /* posted and not yet reported as written */
+    unsigned open_count;
+    bool ended; /* the thread touches nothing any more */
+    atomic_bool abandoned;
+    struct arena arena; /* bus_rtu_give */
     bool released, stopping;
     bool guest_posted; /* in the mailbox */
     bool guest_open;   /* posted and not yet answered */
@@ -67,6 +76,8 @@ struct bus_rtu {
     struct poller_effects effects;
 };
 
+static atomic_uint abandoned_threads;
+
 static void port_close(struct bus_rtu *bus) {
     rtu_port_close(&bus->port);
     bus->port_open = false;
@@ -84,11 +95,11 @@ static void port_lost(struct bus_rtu *bus, int os_error) {
     bus->pause_us = bus->pause_us * 2 < REOPEN_MAX_US ? bus->pause_us * 2 : REOPEN_MAX_US;
 }
 
-/* Opens the port if it is closed and its time has come. */
 int bus_rtu_latency_ms(const char *serial) {
     return rtu_port_latency_ms("/sys", serial);
 }
 
+/* Opens the port if it is closed and its time has come. */
 static void port_try(struct bus_rtu *bus) {
     if (bus->port_open || now_mono_us() < bus->retry_us)
         return;
@@ -115,15 +126,20 @@ static void port_try(struct bus_rtu *bus) {
 
 static void traces_pass_on(struct bus_rtu *bus) {
     const struct trace_line *line;
-    while (trace_take(bus->trace, &line))
+    while (!bus->abandoned && trace_take(bus->trace, &line))
         bus->sink.traced(bus->sink.context, line);
 }
 
-static void progress_note(struct bus_rtu *bus, unsigned writes_done) {
+/* `written`: the id of a write that was reported, or NULL. */
+static void progress_note(struct bus_rtu *bus, const uint32_t *written) {
     pthread_mutex_lock(&bus->mutex);
     bus->progress_us = now_mono_us();
-    CHECK(bus->writes_open >= writes_done);
-    bus->writes_open -= writes_done;
+    unsigned i = 0;
+    while (written && i < bus->open_count && bus->open[i].id != *written)
+        i++;
+    CHECK(!written || i < bus->open_count || bus->abandoned);
+    if (written && i < bus->open_count)
+        bus->open[i] = bus->open[--bus->open_count];
     pthread_mutex_unlock(&bus->mutex);
 }
 
@@ -138,6 +154,8 @@ static void guest_answer(struct bus_rtu *bus, const struct guest_answer *answer)
 
 /* `event` needs no time: it is read here. An answer brings its own, the time of its last byte. */
 static void step(struct bus_rtu *bus, struct poller_event *event) {
+    if (bus->abandoned)
+        return;
     if (event->kind == POLLER_ANSWERED)
         event->now = event->answer->now;
     else
@@ -158,7 +176,7 @@ static void step(struct bus_rtu *bus, struct poller_event *event) {
     if (effects->has_guest)
         guest_answer(bus, &effects->guest);
     traces_pass_on(bus);
-    progress_note(bus, effects->has_written ? 1 : 0);
+    progress_note(bus, effects->has_written ? &effects->written.id : NULL);
 }
 
 /* Writes alone may be told to the poller while a request is under way, so that it can say how long they wait for it at most. */
@@ -211,11 +229,7 @@ static void request_do(struct bus_rtu *bus) {
         else if (bus->answer.status == BUS_ANSWERED)
             bus->pause_us = REOPEN_MIN_US;
     } else {
-        bus->answer.status = BUS_DISCONNECTED;
-        bus->answer.pdu.size = 0;
-        bus->answer.turnaround_us = 0;
-        bus->answer.cut = false;
-        bus->answer.os_error = bus->told_error;
+        bus->answer = (struct bus_answer){.status = BUS_DISCONNECTED, .os_error = bus->told_error};
         now_read(&bus->answer.now);
     }
     bus->has_request = false;
@@ -246,6 +260,15 @@ static void wait_for_work(struct bus_rtu *bus, int64_t wake_us) {
     }
 }
 
+static void bus_free(struct bus_rtu *bus) {
+    if (bus->wake_fd >= 0)
+        close(bus->wake_fd);
+    pthread_cond_destroy(&bus->end);
+    pthread_mutex_destroy(&bus->mutex);
+    arena_done(&bus->arena);
+    free(bus);
+}
+
 static void *run(void *context) {
     struct bus_rtu *bus = context;
     struct poller_event start = {.kind = POLLER_START}, tick = {.kind = POLLER_TICK};
@@ -262,30 +285,29 @@ static void *run(void *context) {
             step(bus, &tick);
             continue;
         }
-        progress_note(bus, 0);
+        progress_note(bus, NULL);
         wait_for_work(bus, wake_us);
         port_try(bus);
         traces_pass_on(bus);
     }
     port_close(bus);
+    pthread_mutex_lock(&bus->mutex);
+    bool abandoned = bus->abandoned;
+    bus->ended = true;
+    pthread_cond_signal(&bus->end);
+    pthread_mutex_unlock(&bus->mutex);
+    if (abandoned) { /* nobody else knows it any more */
+        bus_free(bus);
+        atomic_fetch_sub(&abandoned_threads, 1);
+    }
     return NULL;
 }
 
-/* Signals belong to the loop: the line's thread has all of them blocked. */
 enum err bus_rtu_start(struct bus_rtu *bus) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     CHECK(!bus->started);
     bus->progress_us = now_mono_us();
-    bus->started = pthread_create(&bus->thread, NULL, run, bus) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!bus->started)
-        return ERR_NOMEM;
-    char name[16]; /* as much as the kernel keeps: what top and a debugger show */
-    (void)text_copy(name, sizeof(name), bus->spec->name);
-    (void)pthread_setname_np(bus->thread, name);
-    return ERR_OK;
+    bus->started = thread_start(&bus->thread, run, bus, bus->spec->name);
+    return bus->started ? ERR_OK : ERR_NOMEM;
 }
 
 enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct trace *trace, const struct bus_sink *sink,
@@ -301,38 +323,91 @@ enum err bus_rtu_open(const struct bus_spec *spec, struct poller *poller, struct
     rtu_port_init(&bus->port);
     bus->pause_us = REOPEN_MIN_US;
     bus->progress_us = now_mono_us();
+    arena_init(&bus->arena);
     pthread_mutex_init(&bus->mutex, NULL);
+    pthread_cond_init(&bus->end, NULL);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bus->caller = (struct rtu_line_caller){bus->wake_fd, on_called, bus};
     if (bus->wake_fd < 0) {
-        pthread_mutex_destroy(&bus->mutex);
-        free(bus);
+        bus_free(bus);
         return ERR_NOMEM;
     }
     *ret_bus = bus;
     return ERR_OK;
 }
 
-void bus_rtu_close(struct bus_rtu *bus) {
-    if (!bus)
+void bus_rtu_give(struct bus_rtu *bus, struct arena *arena) {
+    bus->arena = *arena;
+    arena_init(arena);
+}
+
+/* The thread is asked to end and waited for until then; a thread that has ended is joined and everything freed, another one is on its own. */
+static void leave(struct bus_rtu *bus, int64_t until_us) {
+    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000), .tv_nsec = (long)(until_us % 1000000) * 1000};
+    pthread_t thread = bus->thread;
+    if (!bus->started) {
+        bus_free(bus);
         return;
+    }
     pthread_mutex_lock(&bus->mutex);
     bus->stopping = true;
-    pthread_mutex_unlock(&bus->mutex);
     (void)eventfd_write(bus->wake_fd, 1);
-    if (bus->started)
-        pthread_join(bus->thread, NULL);
-    close(bus->wake_fd);
-    pthread_mutex_destroy(&bus->mutex);
-    free(bus);
+    while (!bus->ended && now_mono_us() < until_us)
+        (void)pthread_cond_clockwait(&bus->end, &bus->mutex, CLOCK_MONOTONIC, &until);
+    bool ended = bus->ended;
+    if (!ended) {
+        atomic_fetch_add(&abandoned_threads, 1);
+        bus->abandoned = true;
+        rtu_port_unlock(&bus->port);
+    }
+    pthread_mutex_unlock(&bus->mutex);
+    if (ended) {
+        pthread_join(thread, NULL);
+        bus_free(bus);
+    } else {
+        pthread_detach(thread);
+    }
+}
+
+void bus_rtu_close(struct bus_rtu *bus) {
+    if (bus)
+        leave(bus, now_mono_us() + BUS_RTU_CLOSE_US - bus_rtu_idle_us(bus)); /* one that hangs already is not waited for */
+}
+
+void bus_rtu_abandon(struct bus_rtu *bus) {
+    struct bus_sink sink = bus->sink;
+    struct write_command open[WRITES_PENDING_MAX];
+    pthread_mutex_lock(&bus->mutex);
+    struct guest_sink guest_sink = bus->guest_sink;
+    struct guest_answer answer = {.id = bus->guest.id, .result = GUEST_ASKED, .status = BUS_DISCONNECTED};
+    struct written written = {.bus = bus->spec->bus, .status = BUS_DISCONNECTED};
+    bool guest = bus->guest_open;
+    unsigned count = bus->open_count;
+    memcpy(open, bus->open, count * sizeof(open[0]));
+    bus->guest_open = bus->guest_posted = false;
+    bus->open_count = bus->writes_count = 0;
+    bus->abandoned = true; /* from here on no answer of its own passes */
+    pthread_mutex_unlock(&bus->mutex);
+    leave(bus, 0);
+    now_read(&written.now);
+    for (unsigned i = 0; i < count; i++) {
+        written.id = open[i].id, written.device = open[i].device, written.point = open[i].point;
+        sink.written(sink.context, &written);
+    }
+    if (guest)
+        guest_sink.answered(guest_sink.context, &answer);
+}
+
+unsigned bus_rtu_abandoned(void) {
+    return atomic_load(&abandoned_threads);
 }
 
 enum err bus_rtu_write(struct bus_rtu *bus, const struct write_command *write) {
     enum err err = ERR_FULL;
     pthread_mutex_lock(&bus->mutex);
-    if (bus->writes_open < WRITES_PENDING_MAX) {
+    if (bus->open_count < WRITES_PENDING_MAX) {
         bus->writes[bus->writes_count++] = *write;
-        bus->writes_open++;
+        bus->open[bus->open_count++] = *write;
         err = ERR_OK;
     }
     pthread_mutex_unlock(&bus->mutex);

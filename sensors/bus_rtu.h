@@ -12,11 +12,21 @@ struct bus_rtu;
 /* Nothing is asked before bus_rtu_start; what is posted until then goes first. `trace` is the trace the poller was created with. */
 NODISCARD enum err bus_rtu_open(const struct bus_spec *bus, struct poller *poller, struct trace *trace, const struct bus_sink *sink,
                                 struct bus_rtu **ret_bus);
-/* Starts the thread; `poller` belongs to it until bus_rtu_close. A port that cannot be opened is not an error here: the line keeps
+/* Starts the thread; `poller` belongs to it until it has ended. A port that cannot be opened is not an error here: the line keeps
  * trying with growing pauses and its devices are polled as BUS_DISCONNECTED. ERR_NOMEM when no thread can be had. */
 NODISCARD enum err bus_rtu_start(struct bus_rtu *bus);
-/* Ends after the transaction under way; NULL is allowed. */
+/* From now on this memory, with the poller in it, belongs to the line and goes when its thread has ended. */
+void bus_rtu_give(struct bus_rtu *bus, struct arena *arena);
+/* Ends after the transaction under way; a thread that does not end in BUS_RTU_CLOSE_US is left to itself. NULL is allowed. */
 void bus_rtu_close(struct bus_rtu *bus);
+#define BUS_RTU_CLOSE_US 3000000 /* longer than a write that is on its way; a read may be lost */
+
+/* For a thread that hangs in the kernel: it is left to itself, its locks on the port are given up, writes and a guest that it had not
+ * answered are answered BUS_DISCONNECTED on the caller's thread, and nothing of it reaches the sink any more. It frees what is its
+ * own when it comes back; until then it counts as abandoned, and what the sink and `bus` point to must stay. */
+void bus_rtu_abandon(struct bus_rtu *bus);
+unsigned bus_rtu_abandoned(void); /* threads of this process that have not come back */
+#define BUS_RTU_ABANDONED_MAX 8   /* beyond it nothing is replaced: each holds a stack, a poller and two descriptors */
 
 /* ERR_FULL when WRITES_PENDING_MAX writes wait. */
 NODISCARD enum err bus_rtu_write(struct bus_rtu *bus, const struct write_command *write);

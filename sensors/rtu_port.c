@@ -61,18 +61,30 @@ const char *rtu_port_advice(int os_error) {
 }
 
 void rtu_port_init(struct rtu_port *port) {
-    *port = (struct rtu_port){.lock_fd = -1, .fd = -1};
+    port->modbus = NULL;
+    atomic_store(&port->lock_fd, -1);
+    atomic_store(&port->fd, -1);
+}
+
+void rtu_port_unlock(struct rtu_port *port) {
+    int fd = atomic_load(&port->fd), lock_fd = atomic_load(&port->lock_fd);
+    if (fd >= 0)
+        (void)ioctl(fd, TIOCNXCL); /* neither waits for the driver */
+    if (lock_fd >= 0)
+        (void)flock(lock_fd, LOCK_UN);
 }
 
 void rtu_port_close(struct rtu_port *port) {
+    int lock_fd = atomic_exchange(&port->lock_fd, -1);
+    atomic_store(&port->fd, -1); /* before the number belongs to another file: rtu_port_unlock */
     if (port->modbus) {
         if (modbus_get_socket(port->modbus) >= 0)
             (void)ioctl(modbus_get_socket(port->modbus), TIOCNXCL); /* others may hold it open, as both ends of a pty are in a test */
         modbus_close(port->modbus);
         modbus_free(port->modbus);
     }
-    if (port->lock_fd >= 0)
-        close(port->lock_fd);
+    if (lock_fd >= 0)
+        close(lock_fd);
     rtu_port_init(port);
 }
 

@@ -4,12 +4,14 @@
 #ifndef YANHUO_RTU_PORT_H
 #define YANHUO_RTU_PORT_H
 
+#include <stdatomic.h>
+
 #include "sensors/bus.h"
 
 struct rtu_port {
     void *modbus; /* NULL: closed */
-    int lock_fd;
-    int fd; /* non-blocking; -1: closed */
+    atomic_int lock_fd;
+    atomic_int fd; /* non-blocking; -1: closed */
 };
 
 void rtu_port_init(struct rtu_port *port);
@@ -18,6 +20,8 @@ void rtu_port_init(struct rtu_port *port);
  * somebody else has it, EINVAL when it did not take the speed. After a failure it must be closed too. */
 NODISCARD int rtu_port_open(struct rtu_port *port, const struct bus_spec *spec);
 void rtu_port_close(struct rtu_port *port);
+/* Any thread, while the owner hangs in one of its calls: what keeps others from opening the port is given up. */
+void rtu_port_unlock(struct rtu_port *port);
 
 /* How long the adapter behind this port may keep bytes back, in ms, as the driver says under `sysfs` ("/sys"); -1 when it says
  * nothing, which is so for real UARTs. 16 is an FTDI adapter as it comes: at 9600 baud it costs a quarter of the line. */

@@ -6,6 +6,7 @@
 #include "config/load.h"
 #include "gateway/commands/commands.h"
 #include "gateway/run.h"
+#include "sensors/bus_rtu.h"
 
 static void usage(FILE *to) {
     fputs("usage: yanhuo run -c FILE -s STATE_DIR [--profiles DIR]\n\n"
@@ -25,7 +26,8 @@ static int load_and_run(const char *config_path, const char *profiles_dir, const
     diagnostics_print(&diagnostics, stderr);
     diagnostics_done(&diagnostics);
     int status = err == ERR_OK ? run_gateway(config, state_dir) : 2;
-    arena_done(&arena);
+    if (!bus_rtu_abandoned()) /* such a thread may come back at any moment, and reads it */
+        arena_done(&arena);
     return status;
 }
 

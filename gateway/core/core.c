@@ -41,7 +41,7 @@ void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cau
 }
 
 const char *core_device_name(const struct core *core, uint16_t device) {
-    return core->config->devices[device].spec.name;
+    return device == CONFIG_NONE ? CORE_GATEWAY : core->config->devices[device].spec.name;
 }
 
 /* ---- entries ---- */
@@ -201,7 +201,7 @@ void core_on_time(struct core *core, const struct now *now) {
 
 /* ---- start, stop, clock ---- */
 
-static void seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms) {
+void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms) {
     struct system_event event = {.offset_ms = offset_ms};
     text_copy(event.what, sizeof(event.what), what);
     text_copy(event.detail, sizeof(event.detail), detail);
@@ -223,13 +223,14 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
               core->config->uplinks_count, (unsigned long long)image->next_seq);
     core_records_on_start(core, now, image);
     core_actions_on_start(core, now);
-    seal_system(core, now, ENTRY_SYSTEM, "started",
+    core_seal_system(core, now, ENTRY_SYSTEM, "started",
                 image->absent        ? "the state folder cannot be used: nothing survives a restart"
                 : image->quarantined ? "a damaged file was put aside"
                                      : "",
                 0);
     if (image->configuration_changed)
-        seal_system(core, now, ENTRY_SYSTEM, "configuration", core->config->hash, 0);
+        core_seal_system(core, now, ENTRY_SYSTEM, "configuration", core->config->hash, 0);
+    core->vitals.settled_us = now->mono_us + CORE_SETTLED_US;
     core_alarms_on_start(core, now);
 }
 
@@ -237,7 +238,7 @@ void core_on_stop(struct core *core, const struct now *now) {
     publisher_flush(&core->publisher);
     if (core->derived.save_at_us != NOW_NEVER)
         core->derived.save_at_us = now->mono_us; /* memories go with the last run */
-    seal_system(core, now, ENTRY_SYSTEM, "stopped", "", 0);
+    core_seal_system(core, now, ENTRY_SYSTEM, "stopped", "", 0);
     core->readings_due_us = core->gap_due_us = now->mono_us;
     core->stopping = true;
     trace_add(core->trace, now->mono_us, TRACE_INFO, "stopping");
@@ -250,7 +251,7 @@ bool core_on_clock(struct core *core, const struct now *now) {
     if (moved) {
         trace_add(core->trace, now->mono_us, TRACE_WARNING, "clock moved by=%lldms trusted=%s", (long long)moved_ms,
                   now->wall_trusted ? "yes" : "no");
-        seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
+        core_seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
     }
     core->clock = *now;
     if (moved)

@@ -70,13 +70,29 @@ struct core_derived {
     int64_t save_at_us;
 };
 
+#define CORE_GATEWAY "gateway" /* the device that the gateway's own alarms are told of; the loader keeps the name free */
+#define CORE_SETTLED_US 60000000 /* a part that was well for so long after the start is told so */
+
+struct core_vitals { /* core_vitals.c; the alarm of part i is core.alarms[config->alarms_count + i] */
+    struct vitals_part parts[VITALS_PARTS_MAX];
+    uint16_t count;
+    struct config_alarm *rules;
+    uint64_t replace_due; /* bit per part */
+    uint16_t restart_due; /* for which part, or CONFIG_NONE */
+    int64_t settled_us;
+    bool store_stuck;
+    struct disk_status disk; /* as the store said last */
+};
+
 struct core {
     const struct config *config;
     struct trace *trace;
     struct journal journal;
     struct publisher publisher;
 
-    struct core_alarm *alarms; /* as configured */
+    struct core_alarm *alarms; /* as configured, then the gateway's own */
+    uint16_t alarms_count;     /* of both */
+    struct core_vitals vitals;
     struct heap alarm_deadlines;
     uint16_t *alarms_by_name;     /* indices in the order of device and alarm name: to find stored records */
     uint32_t *point_alarms_first; /* by global point: its alarms, composites too, are point_alarms[first[p]] .. [first[p + 1] - 1] */
@@ -132,6 +148,8 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
 void core_on_polled(struct core *core, const struct polled *polled);
 void core_on_written(struct core *core, const struct written *written);
 void core_on_stored(struct core *core, const struct event *event);
+void core_on_vitals(struct core *core, const struct event *event);
+void core_on_last_words(struct core *core, const struct now *now, const char *words, const char *restarted_for);
 void core_on_disk(struct core *core, const struct now *now, const struct disk_status *disk);
 void core_on_time(struct core *core, const struct now *now);
 void core_on_stop(struct core *core, const struct now *now);
@@ -146,6 +164,7 @@ void core_on_delivered(struct core *core, const struct now *now, uint64_t seq);
 
 /* Writes and releases; after that what may wait: the store, the history. */
 void core_pump_writes(struct core *core, const struct now *now, struct effects *effects);
+void core_pump_vitals(struct core *core, struct effects *effects);
 void core_pump_store(struct core *core, const struct now *now, struct effects *effects);
 
 int64_t core_next_wake(const struct core *core);

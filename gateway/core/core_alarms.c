@@ -51,21 +51,23 @@ static void index_alarms(struct core *core, struct arena *arena) {
 }
 
 static int compare_names(const void *a, const void *b, void *context) {
-    const struct config *config = context;
-    const struct config_alarm *first = &config->alarms[*(const uint16_t *)a], *second = &config->alarms[*(const uint16_t *)b];
-    int order = strcmp(config->devices[first->device].spec.name, config->devices[second->device].spec.name);
+    const struct core *core = context;
+    const struct config_alarm *first = core->alarms[*(const uint16_t *)a].alarm.rule, *second = core->alarms[*(const uint16_t *)b].alarm.rule;
+    int order = strcmp(core_device_name(core, first->device), core_device_name(core, second->device));
     return order ? order : strcmp(first->name, second->name);
 }
 
 void core_alarms_init(struct core *core, struct arena *arena) {
     const struct config *config = core->config;
-    core->alarms = arena_take(arena, config->alarms_count, sizeof(*core->alarms));
-    core->changed = arena_take(arena, config->alarms_count, sizeof(*core->changed));
+    uint16_t count = core->alarms_count = (uint16_t)(config->alarms_count + core_vitals_init(core, arena));
+    core->alarms = arena_take(arena, count, sizeof(*core->alarms));
+    core->changed = arena_take(arena, count, sizeof(*core->changed));
     core->composites_due = arena_take(arena, config->alarms_count, sizeof(*core->composites_due));
-    core->alarms_by_name = arena_take(arena, config->alarms_count, sizeof(*core->alarms_by_name));
-    heap_init(&core->alarm_deadlines, config->alarms_count, arena);
-    for (uint16_t i = 0; i < config->alarms_count; i++) {
-        const struct config_alarm *rule = &config->alarms[i];
+    core->alarms_by_name = arena_take(arena, count, sizeof(*core->alarms_by_name));
+    heap_init(&core->alarm_deadlines, count, arena);
+    for (uint16_t i = 0; i < count; i++) {
+        bool own = i >= config->alarms_count;
+        const struct config_alarm *rule = own ? &core->vitals.rules[i - config->alarms_count] : &config->alarms[i];
         struct core_alarm *slot = &core->alarms[i];
         alarm_init(&slot->alarm, rule);
         chatter_init(&slot->chatter, rule->class == CLASS_FIRE);
@@ -74,21 +76,21 @@ void core_alarms_init(struct core *core, struct arena *arena) {
         if (rule->condition == CONDITION_COMPOSITE)
             condition_init(&slot->condition, config, &config->terms[rule->first_term], rule->terms_count,
                            arena_take(arena, rule->terms_count, sizeof(struct condition_term)));
-        if (rule->condition == CONDITION_COMMUNICATION)
+        if (rule->condition == CONDITION_COMMUNICATION && !own)
             core->devices[rule->device].communication = i;
         if (rule->condition == CONDITION_ACTION)
             core->action_alarms[rule->action] = i;
     }
     flood_init(&core->flood);
-    qsort_r(core->alarms_by_name, config->alarms_count, sizeof(*core->alarms_by_name), compare_names, (void *)config);
+    qsort_r(core->alarms_by_name, count, sizeof(*core->alarms_by_name), compare_names, core);
     index_alarms(core, arena);
 }
 
 uint16_t core_find_alarm(const struct core *core, const char *device, const char *alarm) {
-    uint32_t low = 0, high = core->config->alarms_count;
+    uint32_t low = 0, high = core->alarms_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct config_alarm *rule = &core->config->alarms[core->alarms_by_name[middle]];
+        const struct config_alarm *rule = core->alarms[core->alarms_by_name[middle]].alarm.rule;
         int order = strcmp(core_device_name(core, rule->device), device);
         if (!order)
             order = strcmp(rule->name, alarm);
@@ -103,7 +105,7 @@ uint16_t core_find_alarm(const struct core *core, const char *device, const char
 }
 
 enum lane core_alarm_lane(const struct core *core, uint16_t alarm) {
-    return core->config->alarms[alarm].class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT;
+    return core->alarms[alarm].alarm.rule->class == CLASS_FIRE ? LANE_FIRE : LANE_EVENT;
 }
 
 /* ---- a transition ---- */
@@ -124,56 +126,6 @@ static void seal_alarm(struct core *core, const struct now *now, uint16_t index,
     slot->event_seq = core_seal_event(core, now, core_alarm_lane(core, index), kind, &body);
     if (slot->alarm.state == ALARM_NORMAL)
         slot->alarm.occurrence_start = slot->alarm.occurrence_seq = 0;
-}
-
-/* An alarm that chatters, or a flood of many (index CONFIG_NONE): begun, ended. */
-static uint64_t seal_burst(struct core *core, const struct now *now, uint16_t index, bool ended) {
-    struct burst_event event = {.ended = ended};
-    uint8_t bytes[sizeof(event) + 64];
-    struct bytes_writer body;
-    bytes_writer_init(&body, bytes, sizeof(bytes));
-    if (index == CONFIG_NONE) {
-        event.number = core->flood.number;
-        event.count = core->flood.count;
-        event.first_ms = core->flood.first_ms;
-        event.last_ms = core->flood.last_ms;
-    } else {
-        const struct core_alarm *slot = &core->alarms[index];
-        (void)text_copy(event.device, sizeof(event.device), core_device_name(core, slot->alarm.rule->device));
-        (void)text_copy(event.alarm, sizeof(event.alarm), slot->alarm.rule->name);
-        event.state = (uint8_t)slot->alarm.state;
-        event.count = slot->chatter.count;
-        event.first_ms = slot->chatter.first_ms;
-        event.last_ms = slot->chatter.last_ms;
-    }
-    entry_put_burst(&body, &event);
-    trace_add(core->trace, now->mono_us, TRACE_WARNING, "%s %s%s%s%s count=%llu", index == CONFIG_NONE ? "flood of alarms" : "alarm", event.device,
-              index == CONFIG_NONE ? "" : "/", event.alarm, index == CONFIG_NONE ? (ended ? "ended" : "begun") : ended ? " chatters no more" : " chatters",
-              (unsigned long long)event.count);
-    enum lane lane = index == CONFIG_NONE ? LANE_EVENT : core_alarm_lane(core, index);
-    return core_seal_event(core, now, lane, index == CONFIG_NONE ? ENTRY_FLOOD : ENTRY_CHATTER, &body);
-}
-
-/* Counts an activation. True: the transition is not told by itself, because the event about the chattering stands for it. */
-static bool hidden(struct core *core, const struct now *now, uint16_t index, enum alarm_cause cause) {
-    struct core_alarm *slot = &core->alarms[index];
-    bool activated = cause == CAUSE_CONDITION;
-    if (activated && chatter_on_activation(&slot->chatter, now)) {
-        slot->event_seq = seal_burst(core, now, index, false);
-        core->counters->chatters++;
-    }
-    bool hides = chatter_hides(&slot->chatter) && (activated || cause == CAUSE_RETURN);
-    if (activated && !hides && flood_on_activation(&core->flood, now))
-        seal_burst(core, now, CONFIG_NONE, false);
-    if (!hides)
-        return false;
-    if (activated && !slot->alarm.occurrence_seq) {
-        slot->alarm.occurrence_start = core->journal.start;
-        slot->alarm.occurrence_seq = slot->event_seq;
-    }
-    if (slot->alarm.state == ALARM_NORMAL)
-        slot->alarm.occurrence_start = slot->alarm.occurrence_seq = 0;
-    return true;
 }
 
 static void mark_changed(struct core *core, uint16_t index) {
@@ -263,7 +215,7 @@ void core_alarm_changed(struct core *core, const struct now *now, uint16_t index
         return;
     }
     trace_alarm(core, now, index, cause);
-    bool told = !hidden(core, now, index, cause);
+    bool told = !core_burst_hides(core, now, index, cause);
     if (told)
         seal_alarm(core, now, index, cause, ENTRY_ALARM);
     core_record_alarm(core, index, told ? slot->event_seq : RECORDS_NO_EVENT);
@@ -381,7 +333,7 @@ void core_alarms_on_time(struct core *core, const struct now *now) {
         struct core_alarm *slot = &core->alarms[item];
         enum alarm_cause cause;
         if (chatter_on_time(&slot->chatter, now))
-            seal_burst(core, now, (uint16_t)item, true);
+            core_burst_tell(core, now, (uint16_t)item, true);
         if (slot->alarm.rule->condition == CONDITION_COMPOSITE)
             judge_composite(core, now, (uint16_t)item);
         while (alarm_on_time(&slot->alarm, now, &cause))
@@ -389,7 +341,7 @@ void core_alarms_on_time(struct core *core, const struct now *now) {
         core_alarm_rearm(core, now, (uint16_t)item);
     }
     if (flood_on_time(&core->flood, now))
-        seal_burst(core, now, CONFIG_NONE, true);
+        core_burst_tell(core, now, CONFIG_NONE, true);
 }
 
 /* ---- start and clock ---- */
@@ -444,10 +396,10 @@ static void tell_open(struct core *core, const struct now *now, uint16_t index) 
 }
 
 void core_alarms_on_start(struct core *core, const struct now *now) {
-    for (uint16_t i = 0; i < core->config->alarms_count; i++)
+    for (uint16_t i = 0; i < core->alarms_count; i++)
         tell_open(core, now, i);
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
-        uint16_t other = core->config->alarms[i].suppressed_by;
+    for (uint16_t i = 0; i < core->alarms_count; i++) {
+        uint16_t other = core->alarms[i].alarm.rule->suppressed_by;
         suppress(core, now, i, other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state));
         shelve_as_configured(core, now, i);
         core_alarm_rearm(core, now, i);

@@ -84,11 +84,12 @@ static bool find_named(struct request *request) {
     const struct command *command = request->command;
     struct core *core = request->core;
     request->device = request->alarm = request->point = CONFIG_NONE;
-    if (command->fields & FIELD_DEVICE && (request->device = core_find_device(core, command->device)) == CONFIG_NONE)
+    bool own = command->fields & FIELD_ALARM && strcmp(command->device, CORE_GATEWAY) == 0; /* of the gateway itself */
+    if (!own && command->fields & FIELD_DEVICE && (request->device = core_find_device(core, command->device)) == CONFIG_NONE)
         request->why = "there is no such device";
     else if (command->fields & FIELD_ALARM && (request->alarm = core_find_alarm(core, command->device, command->alarm)) == CONFIG_NONE)
         request->why = "the device has no such alarm";
-    for (uint16_t i = 0; !request->why && command->fields & FIELD_POINT && i < core->config->devices[request->device].spec.points_count; i++)
+    for (uint16_t i = 0; !request->why && !own && command->fields & FIELD_POINT && i < core->config->devices[request->device].spec.points_count; i++)
         if (strcmp(config_point(core->config, request->device, i)->name, command->point) == 0)
             request->point = i;
     if (!request->why && command->fields & FIELD_POINT && request->point == CONFIG_NONE)
@@ -137,7 +138,7 @@ static bool do_unshelve(struct request *request) {
 }
 
 static bool concerns(const struct request *request, uint16_t alarm) {
-    return request->alarm != CONFIG_NONE ? alarm == request->alarm : request->core->config->alarms[alarm].device == request->device;
+    return request->alarm != CONFIG_NONE ? alarm == request->alarm : alarm_of(request, alarm)->rule->device == request->device;
 }
 
 /* One alarm, or all of a device; its communication alarm among them, because a detector that is being replaced is silent. */
@@ -149,7 +150,7 @@ static bool do_out_of_service(struct request *request) {
         request->why = "out of service needs a reason and an end ('until')";
         return false;
     }
-    for (uint16_t i = 0; on && i < core->config->alarms_count; i++) { /* all or none: an end too far for one is too far */
+    for (uint16_t i = 0; on && i < core->alarms_count; i++) { /* all or none: an end too far for one is too far */
         struct alarm trial;
         if (!concerns(request, i))
             continue;
@@ -157,7 +158,7 @@ static bool do_out_of_service(struct request *request) {
         if (!alarm_take_out(&trial, request->now, &aside, &request->why))
             return false;
     }
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+    for (uint16_t i = 0; i < core->alarms_count; i++) {
         struct alarm *alarm = alarm_of(request, i);
         if (!concerns(request, i) ||
             !(on ? alarm_take_out(alarm, request->now, &aside, &request->why) : alarm_put_back(alarm, request->now, &request->why)))
@@ -248,6 +249,8 @@ static bool do_walk_test(struct request *request) {
             place = i;
     if (command->fields & FIELD_PLACE && place == CONFIG_NONE)
         request->why = "there is no such place";
+    else if (command->fields & FIELD_DEVICE && request->device == CONFIG_NONE)
+        request->why = "the gateway itself is no detector";
     else if (!!(command->fields & FIELD_PLACE) == !!(command->fields & FIELD_DEVICE))
         request->why = "it tests one place or one device: give one of them";
     else if (minutes == 0 || minutes > WALK_MINUTES_MAX)

@@ -18,8 +18,10 @@ static const char *disk_sentence(const struct disk_status *told, const struct di
     return told->is_volatile ? "durable again: everything is written to the disk" : "the disk has room again";
 }
 
-void core_on_disk(struct core *core, const struct now *now, const struct disk_status *disk) {
-    struct disk_status *told = &core->disk_told;
+void core_on_disk(struct core *core, const struct now *now, const struct disk_status *said) {
+    struct disk_status *told = &core->disk_told, status = *said, *disk = &status;
+    core->vitals.disk = *said;
+    status.is_volatile = status.is_volatile || core->vitals.store_stuck; /* a writer that is stuck says nothing any more */
     core->counters->disk = *disk;
     bool changed = disk->is_volatile != told->is_volatile || disk->full != told->full || disk->quarantined != told->quarantined;
     if (!changed || now->mono_us < core->disk_due_us)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the core share. core.c is the road; each part does one thing on it:
  *   core_alarms.c   readings and truths become transitions, transitions are told
+ *   core_bursts.c    transitions that come too often are told as one
  *   core_actions.c  transitions become writes, writes are compared with what is read back
  *   core_derive.c   readings become derived readings
  *   core_command.c  what a person asks
  *   core_people.c    walk tests and problems
  *   core_records.c  what is saved beside entries
+ *   core_vitals.c   parts of the gateway itself: their alarms, replacements, restarts
  *   core_pump.c     state becomes effects */
 #ifndef YANHUO_CORE_PARTS_H
 #define YANHUO_CORE_PARTS_H
@@ -39,6 +41,12 @@ void core_alarm_tell_state(struct core *core, uint16_t alarm);
 /* The test is over: what is still in alarm is real. */
 void core_alarm_becomes_real(struct core *core, const struct now *now, uint16_t alarm);
 
+/* ---- core_bursts.c ---- */
+/* An alarm that chatters, or a flood of many (alarm CONFIG_NONE): begun, ended. Returns the event's seq. */
+uint64_t core_burst_tell(struct core *core, const struct now *now, uint16_t alarm, bool ended);
+/* Counts an activation. True: the transition is not told by itself, because the event about the chattering stands for it. */
+bool core_burst_hides(struct core *core, const struct now *now, uint16_t alarm, enum alarm_cause cause);
+
 /* ---- core_actions.c ---- */
 void core_actions_init(struct core *core, struct arena *arena);
 void core_actions_on_alarm(struct core *core, const struct now *now, uint16_t alarm);
@@ -71,6 +79,12 @@ void core_problem_tell(struct core *core, const struct now *now, unsigned proble
 void core_walk_tell(struct core *core, const struct now *now, bool ended);
 void core_walk_end(struct core *core, const struct now *now);
 void core_walk_on_time(struct core *core, const struct now *now); /* its time is over, or all were seen and have returned */
+
+/* ---- core_vitals.c ---- */
+uint16_t core_vitals_init(struct core *core, struct arena *arena); /* returns how many alarms there are beside the configured ones */
+
+/* ---- core.c ---- */
+void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms);
 
 /* ---- core_records.c ---- */
 void core_records_init(struct core *core, struct arena *arena);

@@ -28,7 +28,7 @@ void core_problem_tell(struct core *core, const struct now *now, unsigned proble
 }
 
 void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t alarm) {
-    const struct config_alarm *rule = &core->config->alarms[alarm];
+    const struct config_alarm *rule = core->alarms[alarm].alarm.rule;
     const struct alarm *state = &core->alarms[alarm].alarm;
     bool opened;
     if (!problem_wanted(rule))

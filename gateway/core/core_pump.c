@@ -152,7 +152,7 @@ void core_check(const struct core *core) {
     journal_check(&core->journal);
     heap_check(&core->alarm_deadlines);
     records_check(&core->records);
-    for (uint16_t i = 0; i < core->config->alarms_count; i++) {
+    for (uint16_t i = 0; i < core->alarms_count; i++) {
         const struct core_alarm *slot = &core->alarms[i];
         alarm_check(&slot->alarm);
         CHECK(heap_at_us(&core->alarm_deadlines, i) <= alarm_next_wake(&slot->alarm));

@@ -13,7 +13,7 @@
 _Static_assert(ALARM_RECORD_SIZE <= RECORD_SIZE && PROBLEM_RECORD_SIZE <= RECORD_SIZE && DERIVED_RECORD_SIZE <= RECORD_SIZE, "a record fits");
 
 static uint32_t first_action(const struct core *core) {
-    return core->config->alarms_count;
+    return core->alarms_count;
 }
 
 static uint32_t first_derived(const struct core *core) {
@@ -71,7 +71,7 @@ void core_record_put(void *context, uint32_t slot, struct record_save *ret_save)
     const struct core *core = context;
     const struct config *config = core->config;
     if (slot < first_action(core)) {
-        const struct config_alarm *rule = &config->alarms[slot];
+        const struct config_alarm *rule = core->alarms[slot].alarm.rule;
         ret_save->owner = core_device_name(core, rule->device);
         ret_save->name = rule->name;
         ret_save->size = (uint16_t)alarm_record_put(&core->alarms[slot].alarm, ret_save->bytes);

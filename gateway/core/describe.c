@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/core/core.h"
+
 const char *condition_name(enum condition_kind condition) {
     switch (condition) {
     case CONDITION_ABOVE:
@@ -60,9 +62,9 @@ void describe_value(struct text *text, const struct value *value) {
 
 void describe_alarm(const struct config *config, const struct alarm *alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
     const struct config_alarm *rule = alarm->rule;
-    const struct config_device *device = &config->devices[rule->device];
+    const struct config_device *device = rule->device == CONFIG_NONE ? NULL : &config->devices[rule->device]; /* NULL: the gateway itself */
     memset(ret_event, 0, sizeof(*ret_event));
-    COPY(ret_event->device, device->spec.name);
+    COPY(ret_event->device, device ? device->spec.name : CORE_GATEWAY);
     COPY(ret_event->alarm, rule->name);
     ret_event->occurrence_start = alarm->occurrence_start;
     ret_event->occurrence_seq = alarm->occurrence_seq;
@@ -77,7 +79,7 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
     ret_event->has_limit = rule->condition <= CONDITION_EQUAL;
     ret_event->limit = rule->limit;
     ret_event->since_ms = alarm->since_ms;
-    COPY(ret_event->location, device->location);
+    COPY(ret_event->location, device ? device->location : "");
     COPY(ret_event->zh, rule->zh);
     COPY(ret_event->en, rule->en);
     COPY(ret_event->remedy_zh, rule->remedy_zh ? rule->remedy_zh : "");
@@ -87,7 +89,7 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
         COPY(ret_event->reason, alarm->aside.reason);
         ret_event->until_ms = alarm->aside.until_ms;
     }
-    if (device->place == CONFIG_NONE)
+    if (!device || device->place == CONFIG_NONE)
         return;
     const struct config_place *place = &config->places[device->place];
     COPY(ret_event->place, place->key);

@@ -9,6 +9,7 @@
 #include "gateway/core/command.h"
 #include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
+#include "gateway/core/vitals.h"
 #include "sensors/poller.h"
 
 /* ---- what the store knows at start ---- */
@@ -62,6 +63,7 @@ enum event_kind {
     EVENT_FLOOD,
     EVENT_STOP,
     EVENT_DISK,
+    EVENT_VITALS,
 };
 
 /* Why a link is down; each has one clear sentence (link_reason_sentence). */
@@ -90,6 +92,8 @@ struct event {
         struct {
             uint64_t start, seed; /* random bits: the start's identity, and jitter */
             const struct store_image *image;
+            const char *last_words;    /* how the process before this one ended when not in order; NULL: in order, or there was none */
+            const char *restarted_for; /* the part for which it ended itself; NULL: for none */
         } start;
         const struct polled *polled;
         const struct written *written;
@@ -126,6 +130,12 @@ struct event {
             int code;
             int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
+        struct {
+            const int64_t *busy_us; /* by part, in the order of vitals_parts: how long it has made no progress */
+            const struct vitals_bounds *bounds; /* by kind */
+            int64_t loop_late_us; /* the loop itself; 0: in time */
+            bool may_restart;     /* somebody would start the process again */
+        } vitals;
         const struct disk_status *disk;
         const struct command *command; /* from a broker or a local client, read by gateway/io/command_json */
         struct {
@@ -150,6 +160,8 @@ enum effect_kind {
     EFFECT_REPLY,      /* to a local client; a broker's client gets its reply as a SEND */
     EFFECT_NOTIFY,     /* tell the service manager */
     EFFECT_STOPPED,    /* everything that could be saved is saved */
+    EFFECT_REPLACE,    /* leave a stuck line thread to itself and open the port anew */
+    EFFECT_RESTART,    /* end in order, to be started again */
 };
 
 enum notify_kind { NOTIFY_READY, NOTIFY_STATUS, NOTIFY_STOPPING };
@@ -203,6 +215,12 @@ struct effect {
             const char *payload; /* one line of JSON */
         } reply;
         struct {
+            uint16_t bus;
+        } replace;
+        struct {
+            const char *part; /* for which */
+        } restart;
+        struct {
             enum notify_kind kind;
             const char *status;
         } notify;
@@ -240,6 +258,13 @@ struct engine_counters {
     uint64_t alarms_active, alarm_transitions, chatters;
     int64_t poll_late_max_us;
     struct disk_status disk;
+    struct {
+        const struct vitals_part *parts; /* NULL before there is a core */
+        uint16_t count;
+        bool attention; /* not all is well, or that it is well is not told yet: look each second */
+        uint64_t loop_late;
+        int64_t loop_late_max_us;
+    } vitals;
     struct {
         uint64_t accepted, refused;
         uint64_t dropped;         /* too many, never looked at */

@@ -45,13 +45,13 @@ bool walk_begin(struct walk *walk, const struct now *now, uint16_t place, uint16
 }
 
 bool walk_covers(const struct walk *walk, uint16_t alarm) {
-    return walk->on && walk->detectors[alarm].scope;
+    return walk->on && alarm < walk->config->alarms_count && walk->detectors[alarm].scope;
 }
 
 void walk_on_alarm(struct walk *walk, const struct now *now, uint16_t alarm, uint64_t event_seq) {
-    struct walk_detector *detector = &walk->detectors[alarm];
-    if (!walk_covers(walk, alarm) || detector->at_ms)
+    if (!walk_covers(walk, alarm) || walk->detectors[alarm].at_ms)
         return;
+    struct walk_detector *detector = &walk->detectors[alarm];
     detector->at_ms = now->wall_ms;
     detector->sealed_us = now->mono_us;
     detector->event_seq = event_seq;

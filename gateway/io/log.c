@@ -8,7 +8,22 @@
 #include "base/now.h"
 #include "base/text.h"
 
+static char recent[LOG_RECENT_LINES][LOG_RECENT_SIZE];
+static unsigned recent_next;
+
+void log_recent(struct text *text) {
+    for (unsigned i = 0; i < LOG_RECENT_LINES; i++) {
+        const char *line = recent[(recent_next + i) % LOG_RECENT_LINES];
+        if (line[0] == '\0')
+            continue;
+        text_add(text, line);
+        text_add_char(text, '\n');
+    }
+}
+
 void log_line(const struct trace_line *line) {
+    (void)text_copy(recent[recent_next], LOG_RECENT_SIZE, line->text);
+    recent_next = (recent_next + 1) % LOG_RECENT_LINES;
     static const char *const journal_levels[] = {"<6>", "<4>", "<3>"}; /* sd-daemon(3): informational, warning, error */
     static const char *const names[] = {"", "warning: ", "error: "};
     if (getenv("JOURNAL_STREAM")) {

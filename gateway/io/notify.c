@@ -2,6 +2,7 @@
 /* The only file that includes systemd/sd-daemon.h. A manager that cannot be reached is no reason to stop: results are ignored. */
 #include "gateway/io/notify.h"
 
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
 void notify_ready(void) {
@@ -18,6 +19,10 @@ void notify_stopping(void) {
 
 void notify_watchdog(void) {
     (void)sd_notify(0, "WATCHDOG=1");
+}
+
+bool notify_supervised(void) {
+    return getenv("NOTIFY_SOCKET") != NULL;
 }
 
 uint64_t notify_watchdog_us(void) {

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 struct client {
     int fd;     /* -1: free */
@@ -43,6 +44,7 @@ struct socket_server {
     struct client clients[SOCKET_CLIENTS_MAX];
     unsigned turn; /* who is looked at first */
 
+    _Atomic int64_t turn_us; /* since when the thread has been at work; 0: it waits */
     pthread_mutex_t mutex;
     bool under_way, answered, stopping;
     uint32_t id;
@@ -208,7 +210,10 @@ static void *run(void *context) {
             bool hears = client->fd >= 0 && !client->ended && !client->asks && !line_end(client);
             fds[2 + i] = (struct pollfd){.fd = client->fd, .events = hears ? POLLIN : 0};
         }
-        if (poll(fds, 2 + SOCKET_CLIENTS_MAX, patience_ms(server, free_place)) > 0) {
+        atomic_store(&server->turn_us, 0);
+        int ready = poll(fds, 2 + SOCKET_CLIENTS_MAX, patience_ms(server, free_place));
+        atomic_store(&server->turn_us, now_mono_us());
+        if (ready > 0) {
             eventfd_t count;
             if (fds[0].revents)
                 (void)eventfd_read(server->wake_fd, &count);
@@ -243,18 +248,6 @@ static int begin_listening(struct socket_server *server) {
     return 0;
 }
 
-/* Signals belong to the loop. */
-static int thread_start(struct socket_server *server) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int os_error = pthread_create(&server->thread, NULL, run, server);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!os_error)
-        (void)pthread_setname_np(server->thread, SOCKET_NAME);
-    return os_error;
-}
-
 static void server_free(struct socket_server *server) {
     if (server->listen_fd >= 0)
         close(server->listen_fd);
@@ -277,7 +270,7 @@ int socket_open(const char *state_dir, const struct socket_sink *sink, struct so
     int length = snprintf(server->address.sun_path, sizeof(server->address.sun_path), "%s/%s", state_dir, SOCKET_NAME);
     int os_error = length < (int)sizeof(server->address.sun_path) ? begin_listening(server) : ENAMETOOLONG;
     if (!os_error)
-        os_error = thread_start(server);
+        os_error = thread_start(&server->thread, run, server, SOCKET_NAME) ? 0 : EAGAIN;
     if (os_error) {
         server_free(server);
         return os_error;
@@ -306,4 +299,9 @@ void socket_answer(struct socket_server *server, uint32_t id, const char *line) 
     }
     pthread_mutex_unlock(&server->mutex);
     (void)eventfd_write(server->wake_fd, 1);
+}
+
+int64_t socket_busy_us(const struct socket_server *server) {
+    int64_t turn_us = atomic_load(&server->turn_us);
+    return turn_us ? now_mono_us() - turn_us : 0;
 }

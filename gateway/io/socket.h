@@ -61,6 +61,9 @@ void socket_close(struct socket_server *server); /* NULL is allowed */
 /* The answer to the request with this id, without a line feed. Any thread. */
 void socket_answer(struct socket_server *server, uint32_t id, const char *line);
 
+/* How long the thread has been at its work, 0 while it waits for clients; for the watchdog. Any thread. */
+int64_t socket_busy_us(const struct socket_server *server);
+
 /* One line without its end; pure. False: *ret_error says what was expected. */
 bool socket_line_read(char *line, struct socket_request *ret_request, const char **ret_error);
 /* What came of a guest, as a line. */

@@ -8,9 +8,9 @@
 #include "gateway/io/store.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "gateway/io/store_state.h"
 
 /* ---- the query thread ---- */
@@ -52,12 +52,8 @@ static void *query_main(void *context) {
 /* ---- life ---- */
 
 static enum err threads_start(struct store *store) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-    store->writer_started = pthread_create(&store->writer, NULL, store_writer_main, store) == 0;
-    store->query_started = pthread_create(&store->query, NULL, query_main, store) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    store->writer_started = thread_start(&store->writer, store_writer_main, store, "store writer");
+    store->query_started = thread_start(&store->query, query_main, store, "store query");
     return store->writer_started && store->query_started ? ERR_OK : ERR_NOMEM;
 }
 
@@ -127,4 +123,8 @@ void store_query(struct store *store, uint16_t uplink, enum lane lane, uint64_t 
 
 int64_t store_idle_us(const struct store *store) {
     return queue_busy_us((struct store_queue *)&store->queue);
+}
+
+int64_t store_query_busy_us(struct store *store) {
+    return queue_query_busy_us(&store->queue);
 }

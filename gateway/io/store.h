@@ -62,5 +62,6 @@ void store_query(struct store *store, uint16_t uplink, enum lane lane, uint64_t 
 
 /* Microseconds since the writer last finished a job or was idle, for the watchdog and health. Any thread. */
 int64_t store_idle_us(const struct store *store);
+int64_t store_query_busy_us(struct store *store); /* the same of the query thread */
 
 #endif

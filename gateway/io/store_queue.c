@@ -27,7 +27,7 @@ bool buffer_set(struct buffer *buffer, const uint8_t *bytes, size_t size) {
 
 enum err queue_init(struct store_queue *queue) {
     pthread_condattr_t attributes;
-    *queue = (struct store_queue){.working_since_us = NOW_NEVER, .cursors_due_us = NOW_NEVER};
+    *queue = (struct store_queue){.working_since_us = NOW_NEVER, .reading_since_us = NOW_NEVER, .cursors_due_us = NOW_NEVER};
     if (pthread_mutex_init(&queue->mutex, NULL) != 0)
         return ERR_NOMEM;
     pthread_condattr_init(&attributes);
@@ -144,6 +144,13 @@ int64_t queue_busy_us(struct store_queue *queue) {
     return since_us == NOW_NEVER ? 0 : now_mono_us() - since_us;
 }
 
+int64_t queue_query_busy_us(struct store_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    int64_t since_us = queue->reading_since_us;
+    pthread_mutex_unlock(&queue->mutex);
+    return since_us == NOW_NEVER ? 0 : now_mono_us() - since_us;
+}
+
 static void batch_take(struct store_queue *queue, struct history_batch *batch, uint64_t *ret_dropped) {
     struct history_batch *oldest = &queue->batches[queue->batches_first];
     struct history_batch taken = *oldest;
@@ -243,10 +250,12 @@ static bool query_find(struct store_queue *queue, struct query *ret_query) {
 
 bool queue_wait_query(struct store_queue *queue, struct query *ret_query) {
     pthread_mutex_lock(&queue->mutex);
+    queue->reading_since_us = NOW_NEVER;
     while (!queue->stopping && !query_find(queue, ret_query))
         pthread_cond_wait(&queue->reader, &queue->mutex);
     bool stopping = queue->stopping;
     if (!stopping) {
+        queue->reading_since_us = now_mono_us();
         queue->queries_state[ret_query->uplink] = SLOT_WORKING;
         queue->queries_next = ret_query->uplink + 1u;
     }

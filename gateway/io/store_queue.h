@@ -54,6 +54,7 @@ struct store_queue {
     pthread_cond_t writer, reader;
     bool stopping, woken;
     int64_t working_since_us; /* NOW_NEVER while the writer waits */
+    int64_t reading_since_us; /* the same of the query thread */
     enum slot_state runs_state[LANES_COUNT], queries_state[UPLINKS_MAX];
     struct run runs[LANES_COUNT];
     struct query queries[UPLINKS_MAX];
@@ -77,6 +78,7 @@ void queue_put_cursor(struct store_queue *queue, uint16_t uplink, enum lane lane
 void queue_put_query(struct store_queue *queue, const struct query *query);
 void queue_stop(struct store_queue *queue);
 int64_t queue_busy_us(struct store_queue *queue);
+int64_t queue_query_busy_us(struct store_queue *queue);
 /* Makes the writer look at once, as if its time had come. */
 void queue_wake(struct store_queue *queue);
 

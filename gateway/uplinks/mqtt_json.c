@@ -354,6 +354,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
     json_key_u64(payload, "replies_dropped", counters->commands.replies_dropped);
     text_add_char(payload, '}');
     disk_json(payload, &counters->disk);
+    json_vitals(payload, counters);
     buses_json(json, payload, counters->buses);
     timeouts_json(json, payload, counters->device_timeouts_us);
     json_key(payload, "uplinks");

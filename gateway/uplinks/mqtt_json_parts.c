@@ -85,3 +85,23 @@ void json_topic(const struct mqtt_json *json, struct text *topic, const char *ki
 bool json_fits(const struct text *topic, const struct text *payload) {
     return !topic->full && !payload->full;
 }
+
+void json_vitals(struct text *text, const struct engine_counters *counters) {
+    json_key(text, "watch");
+    text_add_char(text, '{');
+    json_key_u64(text, "loop_late", counters->vitals.loop_late);
+    json_key_u64(text, "loop_late_max_us", (uint64_t)counters->vitals.loop_late_max_us);
+    for (unsigned i = 0; i < counters->vitals.count; i++) {
+        const struct vitals_part *part = &counters->vitals.parts[i];
+        if (part->state == VITALS_FINE && !part->late_count && !part->stuck_count)
+            continue;
+        json_key(text, part->name);
+        text_add_char(text, '{');
+        json_key_text(text, "state", vitals_state_name(part->state));
+        json_key_u64(text, "late", part->late_count);
+        json_key_u64(text, "stuck", part->stuck_count);
+        json_key_u64(text, "replaced", part->replaced_count);
+        text_add_char(text, '}');
+    }
+    text_add_char(text, '}');
+}

@@ -22,4 +22,7 @@ bool json_fits(const struct text *topic, const struct text *payload);
 /* The members of an event about what people do, or a burst of alarms; mqtt_json_people.c. */
 bool mqtt_json_people(const struct mqtt_json *json, struct text *text, const struct entry *entry);
 
+/* The watch over the gateway's own parts: those that are not well, or were not once. */
+void json_vitals(struct text *text, const struct engine_counters *counters);
+
 #endif

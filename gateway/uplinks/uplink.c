@@ -59,9 +59,9 @@ void uplink_init(struct uplink *uplink, const struct config *config, uint16_t in
         .retry_at_us = NOW_NEVER,
         .close_at_us = NOW_NEVER,
         .health_due_us = NOW_NEVER};
-    bool *alarm_queued = arena_take(arena, config->alarms_count, sizeof(bool));
-    queue_init(&uplink->fire_alarms, config->alarms_count, alarm_queued, arena);
-    queue_init(&uplink->other_alarms, config->alarms_count, alarm_queued, arena);
+    bool *alarm_queued = arena_take(arena, core->alarms_count, sizeof(bool));
+    queue_init(&uplink->fire_alarms, core->alarms_count, alarm_queued, arena);
+    queue_init(&uplink->other_alarms, core->alarms_count, alarm_queued, arena);
     queue_init(&uplink->metas, config->devices_count, arena_take(arena, config->devices_count, sizeof(bool)), arena);
 }
 
@@ -98,7 +98,7 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
         uplink->free_slots[i] = i;
     uplink->status_due = true;
     uplink->health_due_us = now->mono_us;
-    for (uint16_t i = 0; i < uplink->json.config->alarms_count; i++)
+    for (uint16_t i = 0; i < uplink->core->alarms_count; i++)
         uplink_on_alarm(uplink, i);
     for (uint16_t i = 0; i < uplink->json.config->devices_count; i++)
         queue_put(&uplink->metas, i);
@@ -173,7 +173,7 @@ void uplink_on_alarm(struct uplink *uplink, uint16_t alarm) {
     const struct core_alarm *slot = &uplink->core->alarms[alarm];
     bool assumed = slot->alarm.state == ALARM_NORMAL && !slot->judged; /* an all-clear must not come from a dead sensor */
     if (uplink->state == UPLINK_UP && !assumed)
-        queue_put(uplink->json.config->alarms[alarm].class == CLASS_FIRE ? &uplink->fire_alarms : &uplink->other_alarms, alarm);
+        queue_put(slot->alarm.rule->class == CLASS_FIRE ? &uplink->fire_alarms : &uplink->other_alarms, alarm);
 }
 
 void uplink_on_command(struct uplink *uplink, const struct command_reply *reply) {

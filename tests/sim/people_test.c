@@ -97,7 +97,7 @@ static void s602_shelf_that_expires(void **state) {
                  "[     5.000] alarm meter-1/overcurrent shelved by=shelve value=2.4\n"
                  "[     5.000] command c-1 shelve done for W (socket)\n"
                  "[     5.000] world: shelve smoke-1/smoke-1-fire until=3601 reason=welding\n"
-                 "[     5.000] command c-2 shelve refused (socket): that is too long for a fire alarm\n"
+                 "[     5.000] command c-2 shelve refused (socket): that is too long for a fire alarm: its shelf lasts an hour at most\n"
                  "[     5.000] world: meter-1/current = 12\n"
                  "[     5.005] city <- event alarm meter-1/overcurrent shelved\n"
                  "[     5.005] city <- event command shelve by=W\n"

@@ -303,6 +303,12 @@ static void carry_out(struct world *world) {
         case EFFECT_NOTIFY:
             log_line(world, world->now_us, "notify %s", effect->notify.kind == NOTIFY_READY ? "ready" : "other");
             break;
+        case EFFECT_REPLACE:
+            log_line(world, world->now_us, "replace %s", world->config->buses[effect->replace.bus].name);
+            break;
+        case EFFECT_RESTART:
+            log_line(world, world->now_us, "restart for %s", effect->restart.part);
+            break;
         case EFFECT_STOPPED:
             world->stopped = true;
             break;

@@ -161,19 +161,19 @@ static void two_stages(struct site *site) {
 /* One reading that ends both stages raises none of them; one that ends only the higher tells the lower with what was read now. */
 static void test_both_stages_end_together(void **state) {
     (void)state;
-    struct rig *rig = core_rig_begin(two_stages);
-    rig_poll(rig, 1000, 1, 0, 20);
-    assert_int_equal(rig_state(rig, 2), ALARM_SUPPRESSED);
-    rig_poll(rig, 2000, 1, 0, 5);
-    assert_int_equal(rig_state(rig, 1), ALARM_RETURNED);
-    assert_int_equal(rig_state(rig, 2), ALARM_NORMAL);
-    assert_false(rig_said(rig, "alarm-2 unacknowledged"));
-    rig_poll(rig, 3000, 1, 0, 20);
-    rig_poll(rig, 4000, 1, 0, 13);
-    assert_int_equal(rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
+    struct core_rig *rig = core_rig_begin(two_stages);
+    core_rig_poll(rig, 1000, 1, 0, 20);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_SUPPRESSED);
+    core_rig_poll(rig, 2000, 1, 0, 5);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_RETURNED);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_NORMAL);
+    assert_false(core_rig_said(rig, "alarm-2 unacknowledged"));
+    core_rig_poll(rig, 3000, 1, 0, 20);
+    core_rig_poll(rig, 4000, 1, 0, 13);
+    assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
     struct alarm_event event = newest_alarm(rig);
     assert_true(event.cause == CAUSE_RELEASE && event.value.number == 13);
-    rig_end(rig);
+    core_rig_end(rig);
 }
 
 /* ---- escalation ---- */
