@@ -133,6 +133,7 @@ void bridge_step(struct bridge *bridge, struct event *event) {
     now_read(&event->now);
     bridge->stepping = true;
     engine_step(bridge->engine, event, &bridge->effects);
+    record_step(bridge->record, event, &bridge->effects, &bridge->trace); /* before the effects: a query gives the event's rows away */
     for (unsigned i = 0; i < bridge->effects.count; i++)
         carry_out(bridge, &bridge->effects.items[i]);
     bridge->stepping = false;

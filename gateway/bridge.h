@@ -19,6 +19,7 @@
 #include "gateway/io/inbox.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/mqtt.h"
+#include "gateway/io/record.h"
 #include "gateway/io/socket.h"
 #include "gateway/io/store.h"
 #include "sensors/bus_rtu.h"
@@ -37,6 +38,7 @@ struct bridge {
     struct effects effects;
     struct store *store;
     struct mqtt *mqtt;
+    struct record *record; /* NULL: nothing is recorded */
     struct socket_server *socket; /* NULL: there is none */
     const struct config *config;
     struct loop *loop;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start-up and the way down, as mirror images:
- *   configuration, store, engine, inbox, loop, mqtt, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, loop, inbox
+ *   recorder, loop, inbox, store, mqtt, engine, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, loop, inbox, recorder
  * Open alarms are in the engine before the first poll is made. On a signal the buses end first, so that nothing new comes, then
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
@@ -158,14 +158,25 @@ static enum err open_store(struct run *run, const char *state_dir) {
     return failed("the gateway cannot start", err);
 }
 
-static enum err open_all(struct run *run, const char *state_dir) {
+/* Who asked for a recording and cannot have it would miss it when it is needed: that is no start. */
+static enum err open_record(struct run *run, const struct record_options *options) {
+    char why[200];
+    if (record_open(options, run->config, YANHUO_VERSION, &run->bridge.record, why))
+        return ERR_OK;
+    log_text(TRACE_ERROR, "nothing can be recorded in %s: %s", options->path, why);
+    return ERR_INVALID;
+}
+
+static enum err open_all(struct run *run, const char *state_dir, const struct record_options *options) {
     struct bridge *bridge = &run->bridge;
     struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
     trace_init(&bridge->trace);
     trace_init(&bridge->tcp_trace);
     bridge->config = run->config;
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
-    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
+    enum err err = open_record(run, options);
+    if (err == ERR_OK)
+        err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
     if (err == ERR_OK)
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
     if (err == ERR_OK)
@@ -194,6 +205,7 @@ static void close_all(struct run *run) {
     store_close(bridge->store);
     loop_close(bridge->loop);
     inbox_close(bridge->inbox);
+    record_close(bridge->record);
 }
 
 static uint64_t random_bits(void) {
@@ -204,6 +216,10 @@ static uint64_t random_bits(void) {
 }
 
 int run_gateway(const struct config *config, const char *state_dir) {
+    return run_gateway_recorded(config, state_dir, &(struct record_options){.path = NULL});
+}
+
+int run_gateway_recorded(const struct config *config, const char *state_dir, const struct record_options *options) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
@@ -216,7 +232,7 @@ int run_gateway(const struct config *config, const char *state_dir) {
     run->start = random_bits();
     run->seed = random_bits();
     arena_init(&run->arena);
-    enum err err = open_all(run, state_dir);
+    enum err err = open_all(run, state_dir, options);
     if (err == ERR_OK)
         loop_run(run->bridge.loop);
     close_all(run);
