@@ -117,6 +117,8 @@ static void note_truth(struct world *world, uint16_t d, int64_t in_us) {
         slave_get(&world->plant.devices[d].slave, p, &reading);
         if (reading.quality == QUALITY_GOOD)
             truth_add(world, device->first_point + p, wall_ms, &reading.value);
+        if (reading.quality == QUALITY_GOOD && !world->wall_trusted) /* it will have had this time, once the clock is right */
+            truth_add(world, device->first_point + p, UNTIMED_MS + (world->now_us + in_us) / 1000, &reading.value);
     }
 }
 
