@@ -11,7 +11,8 @@
 
 #define WORLD_BEGIN_US (1000 * SECOND)       /* not zero, so that a zero that means "unset" is told apart from the beginning */
 #define WORLD_WALL_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z at the beginning */
-#define UNTIMED_MS (INT64_C(1) << 50)         /* truths of a time without a trusted clock stand at this + their monotonic time */
+#define UNTIMED_MS (INT64_C(1) << 50)         /* truths of a time without a trusted clock stand at this + their monotonic time, */
+#define TIMED_MS (INT64_C(1) << 51)           /* the others at this + their wall time */
 #define HOP_US 100                           /* between a line's thread and the loop */
 #define STEPS_AT_ONCE 5000                   /* most steps at one instant: more is a busy loop */
 #define TICKS_AT_ONCE 300                    /* most ticks of one machine at one instant */
