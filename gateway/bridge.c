@@ -333,6 +333,10 @@ struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {
         .context = bridge, .link_up = sink_link_up, .link_down = sink_link_down, .acked = sink_acked, .received = sink_received};
 }
 
+struct record_sink bridge_record_sink(struct bridge *bridge) {
+    return (struct record_sink){.context = bridge, .traced = sink_traced};
+}
+
 struct socket_sink bridge_socket_sink(struct bridge *bridge) {
     return (struct socket_sink){.context = bridge, .asked = sink_asked};
 }

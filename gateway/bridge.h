@@ -61,6 +61,7 @@ void bridge_drain(struct bridge *bridge);
 struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
 struct store_sink bridge_store_sink(struct bridge *bridge);
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
+struct record_sink bridge_record_sink(struct bridge *bridge);
 struct socket_sink bridge_socket_sink(struct bridge *bridge);
 
 /* bridge_command.c. The key is looked for once, before anything is received. */

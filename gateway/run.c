@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start-up and the way down, as mirror images:
- *   recorder, loop, inbox, store, mqtt, engine, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, loop, inbox, recorder
+ *   loop, inbox, recorder, store, mqtt, engine, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, recorder, loop, inbox
  * Open alarms are in the engine before the first poll is made. On a signal the buses end first, so that nothing new comes, then
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
@@ -161,7 +161,8 @@ static enum err open_store(struct run *run, const char *state_dir) {
 /* Who asked for a recording and cannot have it would miss it when it is needed: that is no start. */
 static enum err open_record(struct run *run, const struct record_options *options) {
     char why[200];
-    if (record_open(options, run->config, YANHUO_VERSION, &run->bridge.record, why))
+    struct record_sink sink = bridge_record_sink(&run->bridge);
+    if (record_open(options, run->config, YANHUO_VERSION, &sink, &run->bridge.record, why))
         return ERR_OK;
     log_text(TRACE_ERROR, "nothing can be recorded in %s: %s", options->path, why);
     return ERR_INVALID;
@@ -174,11 +175,11 @@ static enum err open_all(struct run *run, const char *state_dir, const struct re
     trace_init(&bridge->tcp_trace);
     bridge->config = run->config;
     bridge->buses = arena_take(&run->arena, run->config->buses_count, sizeof(*bridge->buses));
-    enum err err = open_record(run, options);
-    if (err == ERR_OK)
-        err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
+    enum err err = failed("the event loop cannot be had", loop_open(&callbacks, BEAT_MS, &bridge->loop));
     if (err == ERR_OK)
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
+    if (err == ERR_OK)
+        err = open_record(run, options);
     if (err == ERR_OK)
         err = open_store(run, state_dir);
     if (err == ERR_OK)
@@ -203,9 +204,10 @@ static void close_all(struct run *run) {
     socket_close(bridge->socket);
     mqtt_close(bridge->mqtt);
     store_close(bridge->store);
+    record_close(bridge->record); /* it may still have something to say, and the inbox rings the loop */
+    bridge->record = NULL;
     loop_close(bridge->loop);
     inbox_close(bridge->inbox);
-    record_close(bridge->record);
 }
 
 static uint64_t random_bits(void) {

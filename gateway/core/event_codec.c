@@ -27,11 +27,9 @@ static bool get_bool(struct bytes_reader *reader) {
     return get_most(reader, 1) != 0;
 }
 
-#define TIME_MOST (INT64_MAX / 4096) /* so that no sum of two times, and no time in the other unit, is past what a number holds */
-
 static int64_t get_time(struct bytes_reader *reader) {
     int64_t time = bytes_get_zigzag(reader);
-    if (time > TIME_MOST || time < -TIME_MOST)
+    if (time > EVENT_TIME_MOST || time < -EVENT_TIME_MOST)
         reader->failed = true;
     return reader->failed ? 0 : time;
 }

@@ -13,6 +13,8 @@
 
 #define EVENT_CODEC_SIZE (QUERY_ROWS_SIZE + 1024) /* the longest event beside START: a backlog read; a poll of 128 texts takes 8 kB */
 
+#define EVENT_TIME_MOST (INT64_MAX / 4096) /* so that no sum of two times, and no time in the other unit, is past what a number holds */
+
 /* Where the pointers of an event that was read lead to. */
 struct event_room {
     struct polled polled;

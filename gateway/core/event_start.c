@@ -133,11 +133,13 @@ bool start_get(struct bytes_reader *reader, const struct config *config, struct 
     ret_event->start.start = bytes_get_u64(reader);
     ret_event->start.seed = bytes_get_u64(reader);
     image->next_seq = bytes_get_varint(reader);
+    const struct now *now = &ret_event->now;
     uint8_t flags = bytes_get_u8(reader), used = 0;
     image->configuration_changed = flags & 1;
     image->quarantined = flags & 2;
     image->absent = flags & 4;
-    bool possible = ret_event->now.mono_us >= 0 && image->next_seq > 0 && image->next_seq < UINT64_MAX / 2 && ret_event->start.start;
+    bool possible = now->mono_us >= 0 && now->mono_us <= EVENT_TIME_MOST && now->wall_ms <= EVENT_TIME_MOST && now->wall_ms >= -EVENT_TIME_MOST;
+    possible = possible && image->next_seq > 0 && image->next_seq < UINT64_MAX / 2 && ret_event->start.start;
     if (!possible || bytes_get_varint(reader) != config->uplinks_count)
         reader->failed = true;
     uint16_t numbers = 0;

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,6 @@
 
 #include "base/check.h"
 #include "base/now.h"
-#include "gateway/io/log.h"
 #include "gateway/io/record_state.h"
 
 #define RING_SIZE (1u << 20) /* a thousand polls, or seven backlog reads: seconds of a disk that stalls */
@@ -33,6 +33,7 @@
 
 struct record {
     const struct config *config;
+    struct record_sink sink;
     struct record_config files;
     struct record_head head;
     char path[PATH_SIZE], older[PATH_SIZE + 2];
@@ -56,6 +57,15 @@ struct record {
     bool failing;
     int64_t retry_us;
 };
+
+__attribute__((format(printf, 3, 4))) static void tell(const struct record *record, enum trace_level level, const char *format, ...) {
+    struct trace_line line = {.mono_us = now_mono_us(), .level = level};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line.text, sizeof(line.text), format, args);
+    va_end(args);
+    record->sink.traced(record->sink.context, &line);
+}
 
 /* ---- the loop's half ---- */
 
@@ -145,7 +155,7 @@ static void begin(struct record *record, const struct event *event, const struct
     struct bytes_writer writer;
     record->start = malloc(room);
     if (!record->start || !record_image_open(&record->image, record->config, event)) {
-        log_text(TRACE_WARNING, "nothing is recorded: there is not enough memory");
+        tell(record, TRACE_WARNING, "nothing is recorded: there is not enough memory");
         return;
     }
     bytes_writer_init(&writer, record->start, room);
@@ -158,7 +168,7 @@ static void begin(struct record *record, const struct event *event, const struct
     ring_put(record, FRAME_BEGAN, &writer);
     record->running = pthread_create(&record->thread, NULL, writer_main, record) == 0;
     if (!record->running)
-        log_text(TRACE_WARNING, "nothing is recorded: there is no thread to be had");
+        tell(record, TRACE_WARNING, "nothing is recorded: there is no thread to be had");
 }
 
 void record_step(struct record *record, const struct event *event, const struct effects *effects, const struct trace *trace) {
@@ -183,7 +193,7 @@ void record_step(struct record *record, const struct event *event, const struct 
 
 static void fail(struct record *record) {
     if (!record->failing)
-        log_text(TRACE_WARNING, "recording: %s cannot be written: %s; it is tried again each minute", record->path, strerror(errno));
+        tell(record, TRACE_WARNING, "recording: %s cannot be written: %s; it is tried again each minute", record->path, strerror(errno));
     if (record->file)
         fclose(record->file);
     record->file = NULL;
@@ -261,7 +271,7 @@ static void begin_file(struct record *record) {
     free(record->start);
     record->start = NULL;
     if (record->written > record->half / 2) {
-        log_text(TRACE_WARNING, "recording ends: what a replay begins with takes %llu bytes; give --record-size %llu MB or more",
+        tell(record, TRACE_WARNING, "recording ends: what a replay begins with takes %llu bytes; give --record-size %llu MB or more",
                  (unsigned long long)record->written, (unsigned long long)(record->written / 250000 + 1));
         if (record->file)
             fclose(record->file);
@@ -271,7 +281,7 @@ static void begin_file(struct record *record) {
     }
     if (record->file && record->failing) {
         record->failing = false;
-        log_text(TRACE_INFO, "recording: %s is written again", record->path);
+        tell(record, TRACE_INFO, "recording: %s is written again", record->path);
     }
 }
 
@@ -280,7 +290,7 @@ static void take_lost(struct record *record, const uint8_t *body, size_t size) {
     bytes_reader_init(&reader, body, size);
     uint64_t lost = bytes_get_varint(&reader);
     if (!record->head.lost)
-        log_text(TRACE_WARNING, "recording: the disk does not keep up; steps are missing in %s", record->path);
+        tell(record, TRACE_WARNING, "recording: the disk does not keep up; steps are missing in %s", record->path);
     record->head.lost += lost;
 }
 
@@ -351,7 +361,7 @@ static void *writer_main(void *context) {
     pthread_mutex_unlock(&record->lock);
     write_frame(record, FRAME_END, record->taken, 0);
     if (record->file && fclose(record->file) != 0)
-        log_text(TRACE_WARNING, "recording: the end of %s is not written: %s", record->path, strerror(errno));
+        tell(record, TRACE_WARNING, "recording: the end of %s is not written: %s", record->path, strerror(errno));
     record->file = NULL;
     return NULL;
 }
@@ -368,8 +378,8 @@ static void free_all(struct record *record) {
     free(record);
 }
 
-bool record_open(const struct record_options *options, const struct config *config, const char *program, struct record **ret_record,
-                 char ret_why[200]) {
+bool record_open(const struct record_options *options, const struct config *config, const char *program, const struct record_sink *sink,
+                 struct record **ret_record, char ret_why[200]) {
     *ret_record = NULL;
     if (!options->path)
         return true;
@@ -379,6 +389,7 @@ bool record_open(const struct record_options *options, const struct config *conf
         return false;
     }
     record->config = config;
+    record->sink = *sink;
     record->half = options->bytes_most / 2;
     record->head.utc_offset_minutes = config->utc_offset_minutes;
     (void)text_copy(record->head.version, sizeof(record->head.version), program);

@@ -21,10 +21,16 @@ struct record_options {
     uint64_t bytes_most; /* of both files */
 };
 
+/* Where its few lines for the log go. Called on the recorder's thread, at the start on the loop's; must hand over and return at once. */
+struct record_sink {
+    void *context;
+    void (*traced)(void *context, const struct trace_line *line);
+};
+
 /* Reads the files of the configuration again; start-up only. False: *ret_why says why nothing can be recorded (200 bytes). `program` is
  * the program's version. */
-bool record_open(const struct record_options *options, const struct config *config, const char *program, struct record **ret_record,
-                 char ret_why[200]);
+bool record_open(const struct record_options *options, const struct config *config, const char *program, const struct record_sink *sink,
+                 struct record **ret_record, char ret_why[200]);
 /* After each engine_step, the first being START, on the loop; NULL is allowed. */
 void record_step(struct record *record, const struct event *event, const struct effects *effects, const struct trace *trace);
 /* Writes what is left and the end. NULL is allowed. */

@@ -126,13 +126,20 @@ static void settle(void) {
     }
 }
 
+static void heard(void *context, const struct trace_line *line) {
+    (void)context;
+    printf("%s\n", line->text);
+}
+
+static const struct record_sink sink = {.traced = heard};
+
 static void start_gateway(uint64_t start) {
     struct store_image image = {.next_seq = 1, .series = rig->series};
     char why[200];
     struct record_options options = {.path = rig->path, .bytes_most = rig->size};
     trace_init(&rig->trace);
     rig->engine = engine_create(rig->config, &rig->series, &rig->arena, &rig->trace);
-    assert_true(record_open(&options, rig->config, "1.2.3", &rig->record, why));
+    assert_true(record_open(&options, rig->config, "1.2.3", &sink, &rig->record, why));
     step(&(struct event){.kind = EVENT_START, .start = {.start = start, .seed = 7, .image = &image}});
     settle();
 }
@@ -245,7 +252,7 @@ static void what_was_before_the_start_is_kept(void **state) {
     file.hash++;
     file.next = NULL;
     other.files = &file;
-    assert_false(record_open(&(struct record_options){.path = rig->path, .bytes_most = SIZE}, &other, "1", &rig->record, why));
+    assert_false(record_open(&(struct record_options){.path = rig->path, .bytes_most = SIZE}, &other, "1", &sink, &rig->record, why));
     assert_non_null(strstr(why, "was changed since it was read"));
 }
 
