@@ -101,7 +101,7 @@ static void s703_a_day_there_and_back(void **state) {
 }
 
 /* The same while batches of ten minutes fill, one uplink has been away for hours and the store stalls: what waits is delivered in its order,
- * each entry with its own time, and none holds readings from both sides of the moment at which the clock ceased to be right. */
+ * each entry with its own time, and the history gets every reading under the right one. */
 static void s704_batches_and_a_backlog(void **state) {
     (void)state;
     struct world *world = world_open("batches", 704);
