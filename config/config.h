@@ -179,8 +179,20 @@ struct config_store {
     uint32_t card_cycles;
 };
 
+/* A file that the configuration was made of: what a copy of it needs. */
+enum config_file_kind { CONFIG_FILE_SITE, CONFIG_FILE_PROFILE, CONFIG_FILE_RULES };
+
+struct config_file {
+    const struct config_file *next;
+    enum config_file_kind kind;
+    const char *name; /* of the profile, or the kind of place; "" for the site's own */
+    const char *path;
+    uint64_t hash; /* FNV-1a 64 of its bytes as they were read */
+};
+
 struct config {
     const char *path;
+    const struct config_file *files;
     const char *gateway_id, *timezone;
     bool clock_by_host;     /* the wall clock is trusted whatever the kernel says of it */
     int utc_offset_minutes; /* of the timezone at load time; zone transitions come with civil time */

@@ -119,6 +119,8 @@ static const struct profile *find_profile(struct loader *loader, const struct no
     if (profile_path(loader, node->text, path)) {
         if (profile_load(path, node->text, loader->arena, loader->site.diagnostics, &profile) != ERR_OK)
             source_error(&loader->site, node, "the profile '%s' has errors of its own, see there", QUOTE(node->text));
+        else
+            loader_file(loader, CONFIG_FILE_PROFILE, node->text, path, profile->hash);
     } else {
         struct nearest nearest;
         nearest_init(&nearest, node->text);

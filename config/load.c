@@ -14,7 +14,7 @@
 /* The site's own folder of profiles stands relative to the file, so that both can be moved together. */
 static const char *site_profiles(struct loader *loader) {
     const struct node *folder = schema_member(&schema_site, loader->site.root, "profiles");
-    if (!folder)
+    if (!folder || loader->copy)
         return NULL;
     const char *slash = strrchr(loader->site.path, '/');
     char path[PATH_SIZE];
@@ -28,6 +28,16 @@ static const char *site_profiles(struct loader *loader) {
         return NULL;
     }
     return loader_keep(&loader->scratch, path);
+}
+
+void loader_file(struct loader *loader, enum config_file_kind kind, const char *name, const char *path, uint64_t hash) {
+    struct config_file *file = arena_take(loader->arena, 1, sizeof(*file));
+    *file = (struct config_file){.next = loader->config->files,
+                                 .kind = kind,
+                                 .name = loader_keep(loader->arena, name),
+                                 .path = loader_keep(loader->arena, path),
+                                 .hash = hash};
+    loader->config->files = file;
 }
 
 static void hash_text(char ret_text[17], uint64_t hash) {
@@ -62,28 +72,47 @@ static void load_sections(struct loader *loader) {
     hash_text(loader->config->hash, loader->site.hash);
 }
 
-enum err config_load(const char *path, const char *profiles_dir, struct arena *arena, struct diagnostics *diagnostics,
-                     const struct config **ret_config) {
-    struct loader loader = {.arena = arena, .site = {.path = path, .diagnostics = diagnostics}};
-    loader.errors_before = diagnostics->errors;
-    arena_init(&loader.scratch);
-    loader.site.arena = &loader.scratch;
-    loader.profiles_dirs[1] = profiles_dir;
-    loader.config = arena_take(arena, 1, sizeof(*loader.config));
-    loader.config->path = loader_keep(arena, path);
+static enum err load(struct loader *loader, const struct config **ret_config) {
+    struct diagnostics *diagnostics = loader->site.diagnostics;
+    loader->errors_before = diagnostics->errors;
+    arena_init(&loader->scratch);
+    loader->site.arena = &loader->scratch;
+    loader->config = arena_take(loader->arena, 1, sizeof(*loader->config));
+    loader->config->path = loader_keep(loader->arena, loader->site.path);
     *ret_config = NULL;
-    yaml_read(&loader.site);
-    schema_check(&loader.site, &schema_site, loader.site.root);
-    bool readable = loader.site.complete && loader.site.root && loader.site.root->kind == NODE_MAP;
+    yaml_read(&loader->site);
+    schema_check(&loader->site, &schema_site, loader->site.root);
+    bool readable = loader->site.complete && loader->site.root && loader->site.root->kind == NODE_MAP;
+    loader_file(loader, CONFIG_FILE_SITE, "", loader->site.path, loader->site.hash);
     if (readable)
-        load_sections(&loader);
-    arena_done(&loader.scratch);
+        load_sections(loader);
+    arena_done(&loader->scratch);
     if (!readable)
         return ERR_SYNTAX;
-    if (diagnostics->errors > loader.errors_before)
+    if (diagnostics->errors > loader->errors_before)
         return ERR_INVALID;
-    *ret_config = loader.config;
+    *ret_config = loader->config;
     return ERR_OK;
+}
+
+enum err config_load(const char *path, const char *profiles_dir, struct arena *arena, struct diagnostics *diagnostics,
+                     const struct config **ret_config) {
+    struct loader loader = {.arena = arena, .site = {.path = path, .diagnostics = diagnostics}, .profiles_dirs = {NULL, profiles_dir}};
+    return load(&loader, ret_config);
+}
+
+enum err config_load_copy(const char *dir, int utc_offset_minutes, struct arena *arena, struct diagnostics *diagnostics,
+                          const struct config **ret_config) {
+    char path[PATH_SIZE], profiles[PATH_SIZE];
+    *ret_config = NULL;
+    if (snprintf(path, sizeof(path), "%s/gateway.yaml", dir) >= PATH_SIZE || snprintf(profiles, sizeof(profiles), "%s/profiles", dir) >= PATH_SIZE)
+        return ERR_RANGE;
+    struct loader loader = {.arena = arena,
+                            .site = {.path = path, .diagnostics = diagnostics},
+                            .profiles_dirs = {NULL, profiles},
+                            .copy = true,
+                            .copy_utc_offset_minutes = utc_offset_minutes};
+    return load(&loader, ret_config);
 }
 
 static bool runs_from_source(void) {

@@ -36,6 +36,11 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *to);
 NODISCARD enum err config_load(const char *path, const char *profiles_dir, struct arena *arena, struct diagnostics *diagnostics,
                                const struct config **ret_config);
 
+/* Loads a copy of what a configuration was made of, taken elsewhere: DIR/gateway.yaml, DIR/profiles/NAME.yaml and
+ * DIR/profiles/rules/KIND.yaml. Nothing else of this machine is looked at, its time zones neither. */
+NODISCARD enum err config_load_copy(const char *dir, int utc_offset_minutes, struct arena *arena, struct diagnostics *diagnostics,
+                                    const struct config **ret_config);
+
 /* The folder that profiles are installed in; the source tree's own when it is run from there. */
 const char *config_profiles_dir(void);
 /* The same for the ready rules of each kind of place. */

@@ -54,6 +54,8 @@ struct loader {
     struct arena *arena;    /* of the configuration */
     struct arena scratch;   /* of nodes and tables, gone after loading */
     const char *profiles_dirs[2];
+    bool copy; /* config_load_copy: profiles and rules come from profiles_dirs[1] alone */
+    int copy_utc_offset_minutes;
     struct config *config;
     struct config_place *places;
     struct bus_spec *buses;
@@ -77,6 +79,9 @@ struct loader {
 
 /* A text of the nodes, copied to where the configuration lives. */
 const char *loader_keep(struct arena *arena, const char *text);
+
+/* Remembers a file that the configuration is made of. */
+void loader_file(struct loader *loader, enum config_file_kind kind, const char *name, const char *path, uint64_t hash);
 
 /* The members of a section of the file, at most `most` (what is above was reported). */
 const struct node *loader_section(const struct loader *loader, const char *name, uint32_t most, uint16_t *ret_count);

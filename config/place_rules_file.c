@@ -159,6 +159,8 @@ static bool find_file(const struct loader *loader, const char *kind, char path[P
         if (length < PATH_SIZE && access(path, F_OK) == 0)
             return true;
     }
+    if (loader->copy)
+        return false;
     int length = snprintf(path, PATH_SIZE, "%s/%s.yaml", config_rules_dir(), kind);
     return length < PATH_SIZE && access(path, F_OK) == 0;
 }
@@ -172,6 +174,7 @@ void rule_set_read(struct loader *loader, enum place_kind kind, struct rule_set 
     set->source = (struct source){.path = loader_keep(loader->arena, path), .diagnostics = loader->site.diagnostics, .arena = &loader->scratch};
     unsigned errors = loader->site.diagnostics->errors;
     yaml_read(&set->source);
+    loader_file(loader, CONFIG_FILE_RULES, set->kind, path, set->source.hash);
     schema_check(&set->source, &schema_rules, set->source.root);
     if (set->source.complete && set->source.root && set->source.root->kind == NODE_MAP)
         check_file(&set->source, set->kind);

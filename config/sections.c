@@ -44,7 +44,9 @@ void load_gateway(struct loader *loader) {
     config->gateway_id = keep(loader, schema_text(&schema_gateway, map, "id"));
     config->timezone = keep(loader, schema_text(&schema_gateway, map, "timezone"));
     config->clock_by_host = schema_u64(&schema_gateway, map, "clock") == 1;
-    if (!timezone_offset(config->timezone, &config->utc_offset_minutes))
+    if (loader->copy)
+        config->utc_offset_minutes = loader->copy_utc_offset_minutes;
+    else if (!timezone_offset(config->timezone, &config->utc_offset_minutes))
         source_error(&loader->site, zone, "there is no time zone '%s' on this machine; names look like Asia/Shanghai (package tzdata)",
                      QUOTE(config->timezone));
 }

@@ -141,6 +141,7 @@ void bridge_step(struct bridge *bridge, struct event *event) {
     now_read(&event->now);
     bridge->stepping = true;
     engine_step(bridge->engine, event, &bridge->effects);
+    record_step(bridge->record, event, &bridge->effects, &bridge->trace); /* before the effects: a query gives the event's rows away */
     for (unsigned i = 0; i < bridge->effects.count; i++)
         carry_out(bridge, &bridge->effects.items[i]);
     bridge->stepping = false;
@@ -340,6 +341,10 @@ struct store_sink bridge_store_sink(struct bridge *bridge) {
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge) {
     return (struct mqtt_sink){
         .context = bridge, .link_up = sink_link_up, .link_down = sink_link_down, .acked = sink_acked, .received = sink_received};
+}
+
+struct record_sink bridge_record_sink(struct bridge *bridge) {
+    return (struct record_sink){.context = bridge, .traced = sink_traced};
 }
 
 struct socket_sink bridge_socket_sink(struct bridge *bridge) {

@@ -20,6 +20,7 @@
 #include "gateway/io/last_words.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/mqtt.h"
+#include "gateway/io/record.h"
 #include "gateway/io/socket.h"
 #include "gateway/io/store.h"
 #include "sensors/bus_rtu.h"
@@ -57,6 +58,7 @@ struct bridge {
     struct effects effects;
     struct store *store;
     struct mqtt *mqtt;
+    struct record *record; /* NULL: nothing is recorded */
     struct socket_server *socket; /* NULL: there is none */
     const struct config *config;
     struct loop *loop;
@@ -79,6 +81,7 @@ void bridge_drain(struct bridge *bridge);
 struct bus_sink bridge_bus_sink(struct bridge_bus *bus);
 struct store_sink bridge_store_sink(struct bridge *bridge);
 struct mqtt_sink bridge_mqtt_sink(struct bridge *bridge);
+struct record_sink bridge_record_sink(struct bridge *bridge);
 struct socket_sink bridge_socket_sink(struct bridge *bridge);
 
 /* bridge_bus.c, loop thread. */

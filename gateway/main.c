@@ -14,6 +14,7 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"run", command_run, "run the gateway:  yanhuo run -c gateway.yaml -s STATE_DIR"},
+    {"replay", command_replay, "step the gateway through a recording:  yanhuo replay FILE"},
     {"check", command_check, "check a configuration and say what it will cost:  yanhuo check -c gateway.yaml"},
     {"checklist", command_checklist, "a place's rules in plain words, and what is not watched:  yanhuo checklist -c gateway.yaml"},
     {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},

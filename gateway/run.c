@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Start-up and the way down, as mirror images:
- *   configuration, store, engine, inbox, loop, mqtt, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, loop, inbox
+ *   loop, inbox, recorder, store, mqtt, engine, pollers and buses, socket   ->   buses, stop, socket, mqtt, store, recorder, loop, inbox
  * Open alarms are in the engine before the first poll is made. On a signal the buses end first, so that nothing new comes, then
  * the engine seals and sends what it has, at most for STOP_US. */
 #include "gateway/run.h"
@@ -128,7 +128,17 @@ static void read_last_words(struct run *run, const char *state_dir) {
         (void)snprintf(before->how + length, sizeof(before->how) - length, "; %.*s", (int)first, before->text);
 }
 
-static enum err open_all(struct run *run, const char *state_dir) {
+/* Who asked for a recording and cannot have it would miss it when it is needed: that is no start. */
+static enum err open_record(struct run *run, const struct record_options *options) {
+    char why[200];
+    struct record_sink sink = bridge_record_sink(&run->bridge);
+    if (record_open(options, run->config, YANHUO_VERSION, &sink, &run->bridge.record, why))
+        return ERR_OK;
+    log_text(TRACE_ERROR, "nothing can be recorded in %s: %s", options->path, why);
+    return ERR_INVALID;
+}
+
+static enum err open_all(struct run *run, const char *state_dir, const struct record_options *options) {
     struct bridge *bridge = &run->bridge;
     struct loop_callbacks callbacks = {.context = run, .wake = on_wake, .rung = on_rung, .beat = on_beat, .signal = on_signal};
     trace_init(&bridge->trace);
@@ -139,6 +149,8 @@ static enum err open_all(struct run *run, const char *state_dir) {
     enum err err = failed("the event loop cannot be had", loop_open(&callbacks, bridge->watch.pace.beat_ms, &bridge->loop));
     if (err == ERR_OK)
         err = failed("the inbox cannot be had", inbox_open(loop_ring, bridge->loop, &bridge->inbox));
+    if (err == ERR_OK)
+        err = open_record(run, options);
     if (err == ERR_OK)
         err = open_store(run, state_dir);
     if (err == ERR_OK)
@@ -173,6 +185,8 @@ static void close_all(struct run *run) {
     socket_close(bridge->socket);
     mqtt_close(bridge->mqtt);
     store_close(bridge->store);
+    record_close(bridge->record); /* it may still have something to say, and the inbox rings the loop */
+    bridge->record = NULL;
     loop_close(bridge->loop);
     if (!bus_rtu_abandoned())
         inbox_close(bridge->inbox);
@@ -185,7 +199,7 @@ static uint64_t random_bits(void) {
     return bits ? bits : 1;
 }
 
-int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace) {
+static int run_as(const struct config *config, const char *state_dir, const struct bridge_pace *pace, const struct record_options *options) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return 1;
@@ -199,7 +213,7 @@ int run_gateway_at(const struct config *config, const char *state_dir, const str
     run->seed = random_bits();
     arena_init(&run->arena);
     run->bridge.watch.pace = *pace;
-    enum err err = open_all(run, state_dir);
+    enum err err = open_all(run, state_dir, options);
     if (err == ERR_OK) {
         bridge_watch_beat(&run->bridge);
         loop_run(run->bridge.loop);
@@ -212,6 +226,14 @@ int run_gateway_at(const struct config *config, const char *state_dir, const str
     arena_done(&run->arena);
     free(run);
     return status;
+}
+
+int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace) {
+    return run_as(config, state_dir, pace, &(struct record_options){.path = NULL});
+}
+
+int run_gateway_recorded(const struct config *config, const char *state_dir, const struct record_options *options) {
+    return run_as(config, state_dir, &bridge_pace_usual, options);
 }
 
 int run_gateway(const struct config *config, const char *state_dir) {

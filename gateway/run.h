@@ -4,6 +4,7 @@
 #define YANHUO_RUN_H
 
 #include "config/config.h"
+#include "gateway/io/record.h"
 
 #define RUN_RESTART 3
 
@@ -13,5 +14,8 @@ int run_gateway(const struct config *config, const char *state_dir);
 /* The same with another pace of the watch, for tests. */
 struct bridge_pace;
 int run_gateway_at(const struct config *config, const char *state_dir, const struct bridge_pace *pace);
+
+/* The same, and records what happens; `config` must be as it was loaded. */
+int run_gateway_recorded(const struct config *config, const char *state_dir, const struct record_options *options);
 
 #endif

@@ -236,6 +236,9 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
 
 void core_on_stop(struct core *core, const struct now *now) {
     publisher_flush(&core->publisher);
+    if (!now->wall_trusted && aside_count(&core->publisher.aside))
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "history loses %llu readings: nobody knows at what time they were taken",
+                  (unsigned long long)aside_count(&core->publisher.aside));
     if (core->derived.save_at_us != NOW_NEVER)
         core->derived.save_at_us = now->mono_us; /* memories go with the last run */
     core_seal_system(core, now, ENTRY_SYSTEM, "stopped", "", 0);
@@ -253,6 +256,11 @@ bool core_on_clock(struct core *core, const struct now *now) {
                   now->wall_trusted ? "yes" : "no");
         core_seal_system(core, now, ENTRY_CLOCK, "clock", now->wall_trusted ? "trusted" : "not trusted", moved_ms);
     }
+    bool right = moved && now->wall_trusted && !core->clock.wall_trusted;
+    const struct aside *aside = &core->publisher.aside;
+    if (right && (aside_count(aside) || aside->lost))
+        trace_add(core->trace, now->mono_us, TRACE_INFO, "history takes %llu readings that waited for the time; %llu were too many to wait",
+                  (unsigned long long)aside_count(aside), (unsigned long long)aside->lost);
     core->clock = *now;
     if (moved)
         core_alarms_on_clock(core, now);

@@ -35,7 +35,8 @@ static void stream_init(struct publisher *publisher, struct publish_stream *stre
 
 void publisher_init(struct publisher *publisher, const struct config *config, const struct series_directory *series, struct journal *journal,
                     struct arena *arena) {
-    *publisher = (struct publisher){.config = config, .series = series, .journal = journal, .history_due_us = NOW_NEVER};
+    *publisher = (struct publisher){.config = config, .series = series, .journal = journal, .history_due_us = NOW_NEVER, .aside_due_us = NOW_NEVER};
+    aside_init(&publisher->aside, arena);
     publisher->scratch = arena_take(arena, ENTRY_SIZE, 1);
     bytes_writer_init(&publisher->history.body, arena_take(arena, PUBLISH_HISTORY_SIZE, 1), PUBLISH_HISTORY_SIZE);
     for (unsigned i = 0; i < config->uplinks_count; i++) {
@@ -136,7 +137,7 @@ static void stream_on_readings(struct publisher *publisher, unsigned s, const st
         uint32_t point = first_point + readings[i].point;
         if (!wanted(stream, point, &readings[i], now, config_point(publisher->config, device, readings[i].point)->every_ms))
             continue;
-        if (batch_full(batch))
+        if (batch_full(batch) || (batch->count && batch->trusted != now->wall_trusted))
             batch_seal(publisher, stream, batch);
         batch_add(batch, now, publisher->series->of_point[point], &readings[i]);
     }
@@ -154,6 +155,15 @@ void publisher_on_readings(struct publisher *publisher, const struct now *now, u
         stream_on_readings(publisher, s, now, device, readings, count);
     uint32_t first_point = publisher->config->devices[device].first_point;
     struct publish_batch *history = &publisher->history;
+    for (unsigned i = 0; i < count && !now->wall_trusted; i++) {
+        struct packed_reading packed = {.series = publisher->series->of_point[first_point + readings[i].point],
+                                        .quality = readings[i].quality,
+                                        .reason = readings[i].reason,
+                                        .value = readings[i].value};
+        aside_put(&publisher->aside, now->mono_us, &packed);
+    }
+    if (!now->wall_trusted)
+        return;
     if (!history->count)
         publisher->history_due_us = now->mono_us + 1000 * (int64_t)publisher->config->store.readings_commit_ms;
     for (unsigned i = 0; i < count; i++)
@@ -164,6 +174,10 @@ void publisher_on_readings(struct publisher *publisher, const struct now *now, u
 }
 
 void publisher_on_time(struct publisher *publisher, const struct now *now) {
+    if (!now->wall_trusted || !aside_count(&publisher->aside))
+        publisher->aside_due_us = NOW_NEVER;
+    else if (publisher->aside_due_us == NOW_NEVER)
+        publisher->aside_due_us = now->mono_us;
     uint32_t item;
     while (heap_take_due(&publisher->deadlines, now->mono_us, &item)) {
         struct publish_stream *stream = &publisher->streams[item / publisher->config->devices_count];
@@ -181,12 +195,21 @@ void publisher_flush(struct publisher *publisher) {
 
 int64_t publisher_next_wake(const struct publisher *publisher) {
     int64_t batch_us = heap_first_us(&publisher->deadlines);
+    batch_us = publisher->aside_due_us < batch_us ? publisher->aside_due_us : batch_us;
     return batch_us < publisher->history_due_us ? batch_us : publisher->history_due_us;
+}
+
+static bool take_aside(struct publisher *publisher, const struct now *now, bool all, struct publish_batch *ret_batch) {
+    if (publisher->aside_due_us == NOW_NEVER || (!all && publisher->aside_due_us > now->mono_us))
+        return false;
+    *ret_batch = (struct publish_batch){.trusted = true};
+    publisher->aside_due_us = now->mono_us + PUBLISH_ASIDE_US;
+    return aside_take(&publisher->aside, now, &ret_batch->at_ms, &ret_batch->body, &ret_batch->count);
 }
 
 bool publisher_take_history(struct publisher *publisher, const struct now *now, bool all, struct publish_batch *ret_batch) {
     if (!publisher->history.count || (!all && publisher->history_due_us > now->mono_us))
-        return false;
+        return take_aside(publisher, now, all, ret_batch);
     *ret_batch = publisher->history;
     publisher->history.count = 0;
     publisher->history.body.length = 0;

@@ -3,14 +3,17 @@
  * Uplinks that want the same share one stream, so that a reading is sealed once for all of them. Pure; owned by the core.
  *
  * Invariants: a batch is sealed when its time is over, when it is full, or at stop; a batch of 0 ms is sealed with its poll.
- * A reading is never given a time other than its own. Order per point is the order of the polls. */
+ * A reading is never given a time other than its own; an entry holds none from before and after the clock became right, or ceased to
+ * be. What is read while the clock is not trusted goes to the history when it is (aside.h). Order per point is the order of the polls. */
 #ifndef YANHUO_PUBLISH_H
 #define YANHUO_PUBLISH_H
 
 #include "base/heap.h"
+#include "gateway/core/aside.h"
 #include "gateway/core/journal.h"
 
 #define PUBLISH_HISTORY_SIZE 65536 /* one history batch; sent early when it is full */
+#define PUBLISH_ASIDE_US 1000000   /* between batches of what waited for the clock: the store has a queue of its own to keep */
 
 struct publish_batch {
     struct bytes_writer body;
@@ -42,6 +45,8 @@ struct publisher {
     uint8_t *scratch;      /* the batch of streams that seal with each poll */
     struct publish_batch history;
     int64_t history_due_us;
+    struct aside aside;
+    int64_t aside_due_us; /* NOW_NEVER: nothing waits, or the clock is not trusted */
 };
 
 /* `uplink_numbers` maps configuration index to durable number. */

@@ -6,7 +6,9 @@
  *   hour       6 windows of 10 min  their rows
  *   day        144 of them          their rows, shifted by the civil time's offset
  *
- * Invariant: `rolled` holds for each level the first window that is not written yet; everything before it is final. */
+ * Invariant: `rolled` holds for each level the first window that is not written yet; everything before it stands as the readings do.
+ * A clock that ran ahead for a while leaves a mark in the future. The first reading after it was set back reopens from there on, or
+ * nothing would be summed until that future has come. */
 #include "gateway/io/store_rollup.h"
 
 #include <stdio.h>
@@ -63,7 +65,7 @@ struct rollup *rollup_open(struct database *database, uint32_t series_count, int
     rollup->put_mark = database_prepare(database, "INSERT OR REPLACE INTO rolled VALUES(?, ?)");
     for (unsigned i = 0; i < ROLLUP_LEVELS; i++) {
         char sql[128];
-        snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO %s VALUES(?, ?, ?, ?, ?, ?)", levels[i].table);
+        snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES(?, ?, ?, ?, ?, ?)", levels[i].table);
         rollup->put[i] = database_prepare(database, sql);
         snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id < ?", levels[i].table);
         rollup->expire[i] = database_prepare(database, sql);
@@ -205,6 +207,15 @@ static void units_write(struct rollup *rollup, enum rollup_level level, int64_t 
         unit++;
     }
     mark_put(rollup, level, unit);
+}
+
+void rollup_reopen(struct rollup *rollup, int64_t slot) {
+    int64_t window = slot / WINDOW_SLOTS;
+    for (unsigned i = 0; i < ROLLUP_LEVELS; i++) {
+        int64_t unit = (window + (i == ROLLUP_DAY ? rollup->day_shift : 0)) / levels[i].windows;
+        if (unit < mark_get(rollup, (enum rollup_level)i))
+            mark_put(rollup, (enum rollup_level)i, unit);
+    }
 }
 
 enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What remains of readings when they are long gone: how many, how many valid, least, mean and most of each series in 10 minutes, an
- * hour, and a day of the gateway's civil time. Written once, when the time is over, from the packed readings; what comes later
- * does not change it. Without values (text, or nothing valid) the row has counts only. The writer's thread. */
+ * hour, and a day of the gateway's civil time. Written when the time is over, from the packed readings; once, unless readings of that
+ * time come later (rollup_reopen). Without values (text, or nothing valid) the row has counts only. The writer's thread. */
 #ifndef YANHUO_STORE_ROLLUP_H
 #define YANHUO_STORE_ROLLUP_H
 
@@ -25,6 +25,8 @@ struct rollup *rollup_open(struct database *database, uint32_t series_count, int
 /* Writes what is over before the slot `until_slot`; a transaction of its own. At most a day each call, so that a long outage is caught up
  * with in steps; *ret_more when there is more. */
 NODISCARD enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure);
+/* Readings of this slot came: what is written from it is written again. The clock was set back, or they waited for it to be right. */
+void rollup_reopen(struct rollup *rollup, int64_t slot);
 /* Deletes what ended before this time; in the caller's transaction or without. */
 void rollup_expire(struct rollup *rollup, int64_t before_ms);
 

@@ -180,6 +180,31 @@ static void as_a_plain_sum(void **state) {
     world_end(world);
 }
 
+/* A clock that runs a day ahead for forty minutes, is summed there, and is set back: the day between is summed all the same, and the forty
+ * minutes once more when their time has really come. Half an hour that waited for the clock comes late. */
+static void a_clock_that_ran_ahead(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct prng prng;
+    prng_init(&prng, 5);
+    file_open(world);
+    for (unsigned minute = 0; minute < MINUTES; minute++) {
+        for (unsigned ahead = 1540; minute == 100 && ahead < 1580; ahead++) {
+            minute_put(world, &prng, ahead);
+            roll(world, T0 + (ahead + 5) * INT64_C(60000));
+        }
+        if (minute < 2000 || minute >= 2030)
+            minute_put(world, &prng, minute);
+        for (unsigned late = 2000; minute == 2055 && late < 2030; late++)
+            minute_put(world, &prng, late);
+        if (minute % 7 == 0)
+            roll(world, T0 + minute * INT64_C(60000));
+    }
+    roll(world, T0 + 30 * INT64_C(86400000));
+    rows_compare(world, T0 + (MINUTES / 10) * INT64_C(600000));
+    world_end(world);
+}
+
 /* Noise that does not pack, until it would be three times the quota. */
 static void the_oldest_gives_way_to_the_quota(void **state) {
     (void)state;
@@ -212,6 +237,6 @@ static void the_oldest_gives_way_to_the_quota(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_a_plain_sum), cmocka_unit_test(the_oldest_gives_way_to_the_quota)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_a_plain_sum), cmocka_unit_test(a_clock_that_ran_ahead), cmocka_unit_test(the_oldest_gives_way_to_the_quota)};
     return cmocka_run_group_tests_name("rollup", tests, NULL, NULL);
 }

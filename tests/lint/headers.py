@@ -35,7 +35,7 @@ SYSTEM_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
 PURE = ("base/", "sensors/", "gateway/core/", "gateway/uplinks/", "gateway/commission/", "gateway/engine")
 # Pure folders' files that are not: the one that reads the clock, and the shells of the buses with their parts.
-NOT_PURE = ("base/now.",) + SHELLS + SHELL_PARTS
+NOT_PURE = ("base/now.", "base/thread.") + SHELLS + SHELL_PARTS
 
 
 def is_pure(path):

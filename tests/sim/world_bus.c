@@ -117,6 +117,9 @@ static void note_truth(struct world *world, uint16_t d, int64_t in_us) {
         slave_get(&world->plant.devices[d].slave, p, &reading);
         if (reading.quality == QUALITY_GOOD)
             truth_add(world, device->first_point + p, wall_ms, &reading.value);
+        if (reading.quality == QUALITY_GOOD) /* what the history may take: with its wall time, or with the one it will turn out to have had */
+            truth_add(world, device->first_point + p, world->wall_trusted ? TIMED_MS + wall_ms : UNTIMED_MS + (world->now_us + in_us) / 1000,
+                      &reading.value);
     }
 }
 

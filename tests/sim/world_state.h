@@ -11,6 +11,8 @@
 
 #define WORLD_BEGIN_US (1000 * SECOND)       /* not zero, so that a zero that means "unset" is told apart from the beginning */
 #define WORLD_WALL_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z at the beginning */
+#define UNTIMED_MS (INT64_C(1) << 50)         /* truths of a time without a trusted clock stand at this + their monotonic time, */
+#define TIMED_MS (INT64_C(1) << 51)           /* the others at this + their wall time */
 #define HOP_US 100                           /* between a line's thread and the loop */
 #define STEPS_AT_ONCE 5000                   /* most steps at one instant: more is a busy loop */
 #define TICKS_AT_ONCE 300                    /* most ticks of one machine at one instant */
@@ -215,6 +217,7 @@ struct world {
     uint64_t transitions_before; /* the engine's counter before this step */
     bool stopping;
     unsigned steps_here, ticks_here;
+    uint64_t history_taken, history_waited; /* readings; those of a time when the clock was not trusted */
     uint64_t events; /* engine events since world_open */
     unsigned commands; /* asked since world_open: makes their ids */
     unsigned check_every;

@@ -252,7 +252,11 @@ static void check_history(struct world *world, const struct effect *effect) {
     bytes_reader_init(&reader, effect->history.bytes, effect->history.size);
     while (entry_get_reading(&reader, effect->history.at_ms, &reading)) {
         uint32_t point = world->config->points_count - 1 - reading.series;
-        if (reading.quality == QUALITY_GOOD && !truth_known(world, point, reading.at_ms, &reading.value))
+        int64_t mono_ms = world->now_us / 1000 - (world_now(world).wall_ms - reading.at_ms);
+        bool waited = world->wall_trusted && truth_known(world, point, UNTIMED_MS + mono_ms, &reading.value);
+        world->history_waited += waited;
+        world->history_taken++;
+        if (reading.quality == QUALITY_GOOD && !waited && !truth_known(world, point, TIMED_MS + reading.at_ms, &reading.value))
             world_fail(world, "freshness: the history takes %s/%s at %lld, which nothing said then", world->series.items[reading.series].device,
                        world->series.items[reading.series].point, (long long)reading.at_ms);
     }

@@ -337,6 +337,36 @@ static void test_history(void **state) {
     world_end(world);
 }
 
+/* A batch under way is sealed when the clock becomes right or ceases to be, so that an entry's trust holds for every reading in it. */
+static void test_an_entry_is_of_one_trust(void **state) {
+    (void)state;
+    struct world *world = world_new();
+    struct publish_batch batch;
+    struct reading reading = {.value = {.kind = VALUE_NUMBER, .number = 1}};
+    struct entry entry;
+    policy(world, 0, 600000, false, 0);
+    begin(world);
+    for (int64_t ms = 1000; ms <= 9000; ms += 1000) {
+        struct now now = site_now(ms);
+        now.wall_trusted = ms < 3500 || ms > 7500;
+        publisher_on_readings(&world->publisher, &now, 0, &reading, 1);
+    }
+    struct now now = site_now(9000);
+    assert_int_equal(next(world, 0, &entry), 3);
+    assert_true(entry.trusted && entry.at_ms == site_now(1000).wall_ms);
+    assert_int_equal(next(world, 0, &entry), 4);
+    assert_true(!entry.trusted && entry.at_ms == site_now(4000).wall_ms);
+    assert_int_equal(next(world, 0, &entry), 0); /* the last two still wait for their batch's time */
+    publisher_on_time(&world->publisher, &now);
+    assert_true(publisher_take_history(&world->publisher, &now, true, &batch));
+    assert_int_equal(batch.count, 5);
+    assert_true(publisher_take_history(&world->publisher, &now, true, &batch));
+    assert_int_equal(batch.count, 4);
+    assert_true(batch.at_ms == site_now(4000).wall_ms);
+    assert_false(publisher_take_history(&world->publisher, &now, true, &batch));
+    world_end(world);
+}
+
 static void test_history_goes_early_when_it_is_full(void **state) {
     (void)state;
     struct world *world = world_new();
@@ -381,6 +411,7 @@ int main(void) {
         cmocka_unit_test(test_shared_stream),
         cmocka_unit_test(test_different_streams),
         cmocka_unit_test(test_history),
+        cmocka_unit_test(test_an_entry_is_of_one_trust),
         cmocka_unit_test(test_history_goes_early_when_it_is_full),
         cmocka_unit_test(test_no_readings_wake_nobody),
     };
