@@ -109,7 +109,11 @@ static void look(struct bridge *bridge, const struct now *now, int64_t loop_late
     if (!late)
         return;
     struct event event = {.kind = EVENT_VITALS,
-                          .vitals = {.busy_us = busy, .bounds = watch->pace.bounds, .loop_late_us = loop_late_us, .may_restart = notify_supervised()}};
+                          .vitals = {.parts_count = counters->vitals.count,
+                                     .busy_us = busy,
+                                     .bounds = watch->pace.bounds,
+                                     .loop_late_us = loop_late_us,
+                                     .may_restart = notify_supervised()}};
     bridge_step(bridge, &event);
 }
 

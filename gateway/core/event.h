@@ -131,6 +131,7 @@ struct event {
             int64_t at_us; /* monotonic time at which the answer came, which may lie before this event's; 0: with it */
         } acked;
         struct {
+            uint16_t parts_count;   /* as vitals_parts counts them */
             const int64_t *busy_us; /* by part, in the order of vitals_parts: how long it has made no progress */
             const struct vitals_bounds *bounds; /* by kind */
             int64_t loop_late_us; /* the loop itself; 0: in time */

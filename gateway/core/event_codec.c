@@ -339,6 +339,9 @@ void event_put(struct bytes_writer *writer, const struct event *event) {
     case EVENT_DISK:
         put_disk(writer, event->disk);
         return;
+    case EVENT_VITALS:
+        event_put_vitals(writer, event);
+        return;
     }
 }
 
@@ -384,12 +387,15 @@ static void get_fields(struct bytes_reader *reader, struct event_room *room, str
         get_disk(reader, &room->disk);
         event->disk = &room->disk;
         return;
+    case EVENT_VITALS:
+        event_get_vitals(reader, room, event);
+        return;
     }
 }
 
 bool event_get(struct bytes_reader *reader, struct event_room *room, struct event *ret_event) {
     memset(ret_event, 0, sizeof(*ret_event));
-    ret_event->kind = (enum event_kind)get_most(reader, EVENT_DISK);
+    ret_event->kind = (enum event_kind)get_most(reader, EVENT_VITALS);
     ret_event->now = get_now(reader);
     get_fields(reader, room, ret_event);
     return !reader->failed && reader->position == reader->size;
@@ -431,6 +437,8 @@ bool event_fits(const struct config *config, const struct event *event) {
         return event->command->channel == CHANNEL_SOCKET || event->command->uplink < config->uplinks_count;
     case EVENT_FLOOD:
         return event->flood.uplink < config->uplinks_count;
+    case EVENT_VITALS:
+        return event_fits_vitals(config, event);
     }
     return false;
 }

@@ -21,6 +21,8 @@ struct event_room {
     struct written written;
     struct command command;
     struct disk_status disk;
+    int64_t busy_us[VITALS_PARTS_MAX];
+    struct vitals_bounds bounds[VITALS_KINDS_COUNT];
     char text[LINE_SIZE];
 };
 
@@ -38,6 +40,11 @@ NODISCARD bool start_get(struct bytes_reader *reader, const struct config *confi
 
 void cursor_put(struct bytes_writer *writer, const struct cursor *cursor);
 bool cursor_get(struct bytes_reader *reader, struct cursor *ret_cursor);
+
+/* EVENT_VITALS; in event_vitals.c. */
+void event_put_vitals(struct bytes_writer *writer, const struct event *event);
+void event_get_vitals(struct bytes_reader *reader, struct event_room *room, struct event *event);
+bool event_fits_vitals(const struct config *config, const struct event *event);
 
 const char *event_kind_name(enum event_kind kind);
 

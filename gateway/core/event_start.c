@@ -35,7 +35,7 @@ bool cursor_get(struct bytes_reader *reader, struct cursor *ret_cursor) {
 }
 
 size_t start_size(const struct config *config, const struct store_image *image) {
-    size_t size = 128 + config->uplinks_count * (size_t)(LANES_COUNT * CURSOR_BYTES + 1) + config->points_count * 5u;
+    size_t size = 128 + 2 * (2 * LINE_SIZE + 10) + config->uplinks_count * (size_t)(LANES_COUNT * CURSOR_BYTES + 1) + config->points_count * 5u;
     for (uint32_t i = 0; i < image->records_count; i++)
         size += 3 * 10 + strlen(image->records[i].owner) + strlen(image->records[i].name) + image->records[i].size;
     for (uint32_t i = 0; i < image->series.count; i++)
@@ -51,7 +51,10 @@ void start_put(struct bytes_writer *writer, const struct config *config, const s
     bytes_put_u64(writer, event->start.start);
     bytes_put_u64(writer, event->start.seed);
     bytes_put_varint(writer, image->next_seq);
-    bytes_put_u8(writer, (uint8_t)(image->configuration_changed | image->quarantined << 1 | image->absent << 2));
+    bytes_put_u8(writer, (uint8_t)(image->configuration_changed | image->quarantined << 1 | image->absent << 2 |
+                                   (event->start.last_words != NULL) << 3 | (event->start.restarted_for != NULL) << 4));
+    bytes_put_text(writer, event->start.last_words);
+    bytes_put_text(writer, event->start.restarted_for);
     bytes_put_varint(writer, config->uplinks_count);
     for (unsigned i = 0; i < config->uplinks_count; i++) {
         bytes_put_u8(writer, image->uplink_numbers[i]);
@@ -79,6 +82,12 @@ static const char *get_name(struct bytes_reader *reader, struct arena *arena) {
     char name[RECORD_NAME_SIZE + NAME_SIZE]; /* a longer one was never written */
     bytes_get_text(reader, name, sizeof(name));
     return arena_text(arena, name, strlen(name));
+}
+
+static const char *get_words(struct bytes_reader *reader, struct arena *arena) {
+    char words[2 * LINE_SIZE]; /* longer ones are cut, as the event that tells them cuts them */
+    bytes_get_text(reader, words, sizeof(words));
+    return arena_text(arena, words, strlen(words));
 }
 
 /* A count whose every item takes at least `least` bytes: more than fit in what is left is damage, and takes no memory. */
@@ -138,6 +147,9 @@ bool start_get(struct bytes_reader *reader, const struct config *config, struct 
     image->configuration_changed = flags & 1;
     image->quarantined = flags & 2;
     image->absent = flags & 4;
+    const char *last_words = get_words(reader, arena), *restarted_for = get_words(reader, arena);
+    ret_event->start.last_words = flags & 8 ? last_words : NULL;
+    ret_event->start.restarted_for = flags & 16 ? restarted_for : NULL;
     bool possible = now->mono_us >= 0 && now->mono_us <= EVENT_TIME_MOST && now->wall_ms <= EVENT_TIME_MOST && now->wall_ms >= -EVENT_TIME_MOST;
     possible = possible && image->next_seq > 0 && image->next_seq < UINT64_MAX / 2 && ret_event->start.start;
     if (!possible || bytes_get_varint(reader) != config->uplinks_count)
@@ -161,7 +173,7 @@ bool start_get(struct bytes_reader *reader, const struct config *config, struct 
 
 const char *event_kind_name(enum event_kind kind) {
     static const char *const names[] = {"start", "tick",  "polled", "written", "stored", "rows", "link up", "link down",
-                                        "acked", "clock", "command", "flood",  "stop",   "disk"};
+                                        "acked", "clock", "command", "flood",  "stop",   "disk",  "vitals"};
     return (unsigned)kind < ARRAY_COUNT(names) ? names[kind] : "unknown";
 }
 
@@ -226,6 +238,9 @@ static uint64_t add_effect(uint64_t hash, const struct effect *effect) {
         return add_text(add_number(hash, effect->reply.socket_id), effect->reply.payload);
     case EFFECT_NOTIFY:
         return add_text(add_number(hash, effect->notify.kind), effect->notify.status);
+    case EFFECT_REPLACE:
+        return add_number(hash, effect->replace.bus);
+    case EFFECT_RESTART:
     case EFFECT_STOPPED:
         return hash;
     }
