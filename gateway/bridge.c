@@ -92,7 +92,7 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
         carry_out_store(bridge, effect);
         return;
     case EFFECT_CONNECT:
-        mqtt_connect(bridge->mqtt, effect->link.uplink);
+        mqtt_connect(bridge->mqtt, effect->link.uplink, effect->link.broker);
         return;
     case EFFECT_DISCONNECT:
         mqtt_disconnect(bridge->mqtt, effect->link.uplink);
