@@ -162,6 +162,12 @@ struct config_mqtt {
     const char *topic_prefix; /* "yanhuo/v1/nanhu-01" */
 };
 
+/* Between pings on a silent connection. One that is dead is given up when the second is due and the first was not answered; with the
+ * tick of a second that the library takes to notice each, that is within 1.5 x keepalive of the last sign of life. */
+static inline uint16_t config_ping_s(const struct config_mqtt *mqtt) {
+    return mqtt->keepalive_s > 2 ? (uint16_t)((3u * mqtt->keepalive_s - 4) / 4) : 1;
+}
+
 struct config_uplink {
     const char *name;
     enum uplink_kind kind;

@@ -173,7 +173,7 @@ enum err estimate_uplink(const struct config *config, uint16_t uplink, struct ar
             return err;
     }
     double other = message_bytes(config, &spec->mqtt, "", HEALTH_BYTES) / HEALTH_PERIOD_S;
-    double pings = 1.0 / spec->mqtt.keepalive_s;
+    double pings = 1.0 / config_ping_s(&spec->mqtt);
     if (traffic.messages < pings) /* a busy connection needs none */
         other += (pings - traffic.messages) * (2.0 * PACKET_BYTES + 4.0);
     ret_estimate->messages_per_hour = traffic.messages * 3600.0;

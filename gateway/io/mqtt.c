@@ -267,7 +267,7 @@ int mqtt_handle_connect(struct link *link, const char *password) {
         options.onFailure = on_failed;
     }
     options.context = link;
-    options.keepAliveInterval = config->keepalive_s;
+    options.keepAliveInterval = config_ping_s(config);
     options.connectTimeout = CONNECT_TIMEOUT_S;
     options.maxInflight = config->window + 10; /* at or below the window the library's send thread sleeps whole seconds */
     options.will = &will;
