@@ -100,6 +100,8 @@ void oracle_trace(struct world *world, const struct trace_line *line) {
         signal->active_at_start = names_active(rest + 9);
         return;
     }
+    if (strncmp(rest, "chatters ", 9) == 0)
+        return; /* said of an alarm, and no change of it */
     signal->changes = world_grow(signal->changes, signal->changes_count, &signal->changes_room, sizeof(*signal->changes));
     signal->changes[signal->changes_count++] = (struct signal_change){.at_us = line->mono_us, .active = names_active(rest)};
 }
