@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways in which a broker is there and does not answer, all of them at once, beside one uplink that works: nobody who calls waits, the one that works is as quick as
- * ever, and each of the others is told in its time and for its reason. Then the ways in which a broker that answers makes trouble. A name service that hangs, and
- * connections that are dead: mqtt_traps_test.c. */
+ * ever, and each of the others is told in its time and for its reason. Then the ways in which a broker that answers makes trouble. And
+ * connections that are dead. A name service that hangs, and brokers that are killed: mqtt_traps_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,6 +114,67 @@ static void no_answer_in_every_way(void **state) {
     watch_done(watch);
 }
 
+static void open_and_connect(struct fixture *fixture) {
+    watch_open(&fixture->watch, NULL);
+    mqtt_connect(fixture->watch.mqtt, 0, 0);
+    watch_wait_ups(&fixture->watch, 0, 1, 5000);
+}
+
+/* Half-open: the connection stands and nobody answers. With the shortest keepalive that a site may write. */
+static void dead_with_traffic(void **state) {
+    struct fixture *fixture = *state;
+    struct watch *watch = &fixture->watch;
+    watch->configs[0].mqtt.keepalive_s = 5;
+    broker_start(&fixture->broker, NULL);
+    open_and_connect(fixture);
+    broker_pause(&fixture->broker);
+    int64_t before_us = now_mono_us();
+    for (uint16_t slot = 0; slot < 20; slot++)
+        watch_send(watch, 0, slot, "yanhuo/v1/test/event", 200, 1, false);
+    watch_wait_downs(watch, 0, 1, 10000);
+    watch_wait_answers(watch, 0, 20, 1000);
+    struct watch_uplink uplink = watch_read(watch, 0);
+    print_message("stopped broker noticed after %.1f s with keepalive 5 s: %s\n", (double)(uplink.down_at_us - before_us) / 1e6,
+                  uplink.last_down.text);
+    assert_int_equal(uplink.last_down.reason, LINK_LOST);
+    assert_true(uplink.down_at_us - before_us < 7500000);
+    assert_int_equal(uplink.acked[ACK_LOST], 20);
+    broker_resume(&fixture->broker);
+    mqtt_connect(watch->mqtt, 0, 0);
+    watch_wait_ups(watch, 0, 2, 5000);
+    watch_pump(watch, 0, 20, 100, 200);
+    watch_done(watch);
+}
+
+static void dead_without_traffic(void **state) {
+    struct fixture *fixture = *state;
+    fixture->watch.configs[0].mqtt.keepalive_s = 5;
+    broker_start(&fixture->broker, NULL);
+    open_and_connect(fixture);
+    broker_pause(&fixture->broker);
+    int64_t before_us = now_mono_us();
+    watch_wait_downs(&fixture->watch, 0, 1, 10000);
+    assert_true(watch_read(&fixture->watch, 0).down_at_us - before_us < 7500000);
+    watch_done(&fixture->watch);
+}
+
+/* The same while the socket is full, so that not even a ping gets out: the stall guard's three times the keepalive. */
+static void dead_with_a_full_socket(void **state) {
+    struct fixture *fixture = *state;
+    struct watch *watch = &fixture->watch;
+    watch->configs[0].mqtt.keepalive_s = 2;
+    broker_start(&fixture->broker, "allow_anonymous true\nmax_inflight_messages 100\n");
+    open_and_connect(fixture);
+    broker_pause(&fixture->broker);
+    int64_t before_us = now_mono_us();
+    for (uint16_t slot = 0; slot < 100; slot++)
+        watch_send(watch, 0, slot, "yanhuo/v1/test/event", 60000, 1, false);
+    watch_wait_downs(watch, 0, 1, 8000);
+    assert_true(watch_read(watch, 0).down_at_us - before_us < 7000000);
+    watch_wait_answers(watch, 0, 100, 1000);
+    watch_done(watch);
+}
+
 /* What the broker allows is passed on, and a window of it goes through at once. */
 static void receive_maximum_below_the_window(void **state) {
     struct fixture *fixture = *state;
@@ -207,6 +268,9 @@ static void list_of_brokers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_answer_in_every_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(dead_with_traffic, setup, teardown),
+        cmocka_unit_test_setup_teardown(dead_without_traffic, setup, teardown),
+        cmocka_unit_test_setup_teardown(dead_with_a_full_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(receive_maximum_below_the_window, setup, teardown),
         cmocka_unit_test_setup_teardown(acknowledged_with_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(same_client_id, setup, teardown),

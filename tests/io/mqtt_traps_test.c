@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the library does badly when nobody looks: each known trap is a test. Brokers that are killed, stopped, silent, old;
+/* What the library does badly when nobody looks: each known trap is a test. Brokers that are killed, stalled, old (dead
+ * and silent ones: mqtt_links_test.c);
  * a name service that hangs; many connections. */
 #include <dlfcn.h>
 #include <netdb.h>
@@ -124,61 +125,6 @@ static void test_killed_under_way(void **state) {
         mqtt_connect(watch->mqtt, 0, 0);
         watch_wait_ups(watch, 0, round + 1, 5000);
     }
-    watch_done(watch);
-}
-
-/* Half-open: the connection stands and nobody answers. With the shortest keepalive that a site may write. */
-static void test_stopped_broker(void **state) {
-    struct fixture *fixture = *state;
-    struct watch *watch = &fixture->watch;
-    watch->configs[0].mqtt.keepalive_s = 5;
-    broker_start(&fixture->broker, NULL);
-    open_and_connect(fixture);
-    broker_pause(&fixture->broker);
-    int64_t before_us = now_mono_us();
-    for (uint16_t slot = 0; slot < 20; slot++)
-        watch_send(watch, 0, slot, "yanhuo/v1/test/event", 200, 1, false);
-    watch_wait_downs(watch, 0, 1, 10000);
-    watch_wait_answers(watch, 0, 20, 1000);
-    struct watch_uplink uplink = watch_read(watch, 0);
-    print_message("stopped broker noticed after %.1f s with keepalive 5 s: %s\n", (double)(uplink.down_at_us - before_us) / 1e6,
-                  uplink.last_down.text);
-    assert_int_equal(uplink.last_down.reason, LINK_LOST);
-    assert_true(uplink.down_at_us - before_us < 7500000);
-    assert_int_equal(uplink.acked[ACK_LOST], 20);
-    broker_resume(&fixture->broker);
-    mqtt_connect(watch->mqtt, 0, 0);
-    watch_wait_ups(watch, 0, 2, 5000);
-    watch_pump(watch, 0, 20, 100, 200);
-    watch_done(watch);
-}
-
-static void test_stopped_broker_without_traffic(void **state) {
-    struct fixture *fixture = *state;
-    fixture->watch.configs[0].mqtt.keepalive_s = 5;
-    broker_start(&fixture->broker, NULL);
-    open_and_connect(fixture);
-    broker_pause(&fixture->broker);
-    int64_t before_us = now_mono_us();
-    watch_wait_downs(&fixture->watch, 0, 1, 10000);
-    assert_true(watch_read(&fixture->watch, 0).down_at_us - before_us < 7500000);
-    watch_done(&fixture->watch);
-}
-
-/* The same while the socket is full, so that not even a ping gets out: the stall guard's three times the keepalive. */
-static void test_stopped_broker_with_full_socket(void **state) {
-    struct fixture *fixture = *state;
-    struct watch *watch = &fixture->watch;
-    watch->configs[0].mqtt.keepalive_s = 2;
-    broker_start(&fixture->broker, "allow_anonymous true\nmax_inflight_messages 100\n");
-    open_and_connect(fixture);
-    broker_pause(&fixture->broker);
-    int64_t before_us = now_mono_us();
-    for (uint16_t slot = 0; slot < 100; slot++)
-        watch_send(watch, 0, slot, "yanhuo/v1/test/event", 60000, 1, false);
-    watch_wait_downs(watch, 0, 1, 8000);
-    assert_true(watch_read(watch, 0).down_at_us - before_us < 7000000);
-    watch_wait_answers(watch, 0, 100, 1000);
     watch_done(watch);
 }
 
@@ -437,9 +383,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_killed_with_messages_in_flight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_under_way, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stopped_broker, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stopped_broker_without_traffic, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stopped_broker_with_full_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_with_stopped_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stall_guard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_broker_says_so, setup, teardown),
