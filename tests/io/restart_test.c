@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real gateway while its broker is restarted again and again, at random, with readings and alarms flowing: in the end a subscriber
  * with a durable session has every entry that the gateway gave out (their numbers have no hole), each with one content. A hundred
- * restarts with YANHUO_SOAK, twelve otherwise. */
+ * restarts with YANHUO_SOAK, twelve otherwise. And the whole gateway with a list of brokers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,13 +39,16 @@ static struct {
     unsigned char *seen; /* by number */
     unsigned long long start, last_alarm;
     unsigned received, twice, alarms, changes;
-    bool high;
+    bool high, health_names_broker;
 } world;
 
 /* "TOPIC {"id":"t-START-SEQ",...": only entries have such an id at their beginning. */
 static void take_line(const char *line) {
     const char *id = strstr(line, " {\"id\":\"t-");
     unsigned long long start, seq;
+    char broker[64];
+    snprintf(broker, sizeof(broker), "\"connects\":1,\"broker\":\"127.0.0.1:%u\"", world.broker.port);
+    world.health_names_broker |= strstr(line, "/health ") && strstr(line, broker);
     if (!id || (!strstr(line, "/event ") && !strstr(line, "/reading/")))
         return;
     assert_int_equal(sscanf(id, " {\"id\":\"t-%16llx-%llu\"", &start, &seq), 2);
@@ -81,7 +84,11 @@ static void subscriber_read(int wait_ms) {
     }
 }
 
-static void write_site(void) {
+/* `first` comes before the broker in the list; 0: there is no list. */
+static void write_site(uint16_t first) {
+    char list[96] = "";
+    if (first)
+        snprintf(list, sizeof(list), "\"mqtt://127.0.0.1:%u\", ", first);
     FILE *file = fopen(world.program->config, "w");
     assert_non_null(file);
     fprintf(file,
@@ -89,8 +96,8 @@ static void write_site(void) {
             "  smoke: {bus: net, unit_id: 1, points: {level: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
             "  meter: {bus: net, unit_id: 2, points: {current: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
             "alarms: {high: {point: smoke/level, above: 5, class: fire, priority: high}}\n"
-            "uplinks: {city: {mqtt: \"mqtt://127.0.0.1:%u\", readings: {batch: 100ms, on_change: false}}}\n",
-            world.program->port, world.broker.port);
+            "uplinks: {city: {mqtt: [%s\"mqtt://127.0.0.1:%u\"], readings: {batch: 100ms, on_change: false}}}\n",
+            world.program->port, list, world.broker.port);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -153,7 +160,7 @@ static int begin(void **state) {
              "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\npersistence true\npersistence_location %s/\n",
              world.broker.folder);
     broker_start(&world.broker, lines);
-    write_site();
+    write_site(0);
     field_launch(world.program);
     do
         field_next_line(world.program, line, sizeof(line));
@@ -218,7 +225,22 @@ static void restarted_at_random(void **state) {
     assert_true(world.alarms > world.changes / 2 && world.received > 10 * restarts);
 }
 
+/* Nobody is at the first: the whole gateway goes on to the second, delivers there, and its health says so. */
+static void second_of_the_list(void **state) {
+    (void)state;
+    write_site(broker_free_port());
+    gateway_start();
+    field_command(world.program, "set smoke/level 77", "ok");
+    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(complete() && world.health_names_broker) && now_mono_us() < end_us;)
+        subscriber_read(20);
+    assert_true(complete());
+    assert_true(world.health_names_broker);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(restarted_at_random, begin, finish)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(second_of_the_list, begin, finish),
+        cmocka_unit_test_setup_teardown(restarted_at_random, begin, finish),
+    };
     return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
 }
