@@ -287,6 +287,8 @@ static void estimates_are_of_the_right_size(void **state) {
     assert_int_equal(estimate_uplink(config, 1, &scratch, &local), ERR_OK);
     /* every poll its own message: 4 a second of voltage, 10 of r0 and little else */
     assert_true(city.messages_per_hour > 14 * 3600 && city.messages_per_hour < 20 * 3600);
+    assert_true(city.day_backlog_h > city.messages_per_hour * 24 / 3600 / 100 * 0.999 && city.day_backlog_h < city.messages_per_hour * 24 / 3600 / 100 * 1.001);
+    assert_double(local.day_backlog_h, 0); /* no limit */
     assert_true(city.readings_mb > 5000 && city.readings_mb < 30000);
     assert_true(local.readings_mb == 0 && local.other_mb > 50 && local.other_mb < 200);
     arena_done(&scratch);
