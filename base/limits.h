@@ -21,6 +21,8 @@
 #define ALARMS_MAX 16384        /* two a point on average at 8,000 points */
 #define ACTIONS_MAX 64          /* local relay actions are few and each is thought about */
 #define UPLINKS_MAX 16          /* bits of an entry's uplink mask */
+#define HOST_SIZE 256           /* a host name has 253 characters at most */
+#define BROKERS_MAX 4           /* of one uplink: two of a pair at two sites; more is a load balancer's work */
 #define ERROR_VALUES_MAX 8      /* sentinels one point may name */
 #define ENUMERATION_MAX 32      /* labels one point may name */
 #define DERIVED_MAX 2048        /* one a device on average; each keeps a window of DERIVED_SLOTS */

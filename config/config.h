@@ -144,17 +144,29 @@ struct config_readings { /* what of the readings an uplink gets, and how */
     uint32_t at_least_every_ms; /* 0: never without a change */
 };
 
-struct config_mqtt {
+struct config_broker {
     const char *host;
     uint16_t port;
     bool tls;
+};
+
+struct config_mqtt {
+    struct config_broker brokers[BROKERS_MAX]; /* the first is where the uplink belongs; the others when that fails */
+    uint8_t brokers_count;            /* at least 1 */
     const char *client_id, *username; /* username "" for none */
     const char *password_credential;  /* name of a systemd credential, or NULL */
     const char *password_plain;       /* written in the file (warned about), or NULL */
     const char *ca_file, *certificate_file, *key_file; /* NULL when not given */
     uint16_t keepalive_s, window;
+    uint16_t backlog_rate; /* messages a second; 0: no limit */
     const char *topic_prefix; /* "yanhuo/v1/nanhu-01" */
 };
+
+/* Between pings on a silent connection. One that is dead is given up when the second is due and the first was not answered; with the
+ * tick of a second that the library takes to notice each, that is within 1.5 x keepalive of the last sign of life. */
+static inline uint16_t config_ping_s(const struct config_mqtt *mqtt) {
+    return mqtt->keepalive_s > 2 ? (uint16_t)((3u * mqtt->keepalive_s - 4) / 4) : 1;
+}
 
 struct config_uplink {
     const char *name;

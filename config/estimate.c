@@ -98,7 +98,7 @@ static double message_bytes(const struct config *config, const struct config_mqt
     double names = (double)(strlen(config->gateway_id) + strlen(device));
     double bytes = TOPIC_BYTES + names + MQTT_BYTES + payload;
     double packets = 1.0 + (double)(int64_t)(bytes / PACKET_PAYLOAD);
-    double records = mqtt->tls ? 2.0 * TLS_RECORD_BYTES : 0.0;
+    double records = mqtt->brokers[0].tls ? 2.0 * TLS_RECORD_BYTES : 0.0;
     return bytes + (packets + 1.0) * PACKET_BYTES + records; /* one packet more brings the acknowledgement */
 }
 
@@ -173,10 +173,12 @@ enum err estimate_uplink(const struct config *config, uint16_t uplink, struct ar
             return err;
     }
     double other = message_bytes(config, &spec->mqtt, "", HEALTH_BYTES) / HEALTH_PERIOD_S;
-    double pings = 1.0 / spec->mqtt.keepalive_s;
+    double pings = 1.0 / config_ping_s(&spec->mqtt);
     if (traffic.messages < pings) /* a busy connection needs none */
         other += (pings - traffic.messages) * (2.0 * PACKET_BYTES + 4.0);
     ret_estimate->messages_per_hour = traffic.messages * 3600.0;
+    if (spec->mqtt.backlog_rate)
+        ret_estimate->day_backlog_h = traffic.messages * 24.0 / spec->mqtt.backlog_rate;
     ret_estimate->readings_mb = traffic.bytes * MONTH_S / 1e6;
     ret_estimate->other_mb = other * MONTH_S / 1e6;
     return ERR_OK;

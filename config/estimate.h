@@ -72,6 +72,7 @@ void estimate_prompt_advise(const struct config *config, uint16_t action, struct
 
 struct estimate_uplink {
     double messages_per_hour;
+    double day_backlog_h; /* how long the readings of a day without the link take at backlog_rate; 0: no limit, or no readings */
     double readings_mb, other_mb; /* a month of 30 days, headers and acknowledgements included; MB of 10^6 bytes */
 };
 

@@ -135,6 +135,15 @@ static void check_secret(const struct source *source, const struct node *node) {
     check_map(source, &credential_shape, node);
 }
 
+static void check_some(const struct source *source, const struct schema_key *key, const struct node *list) {
+    if (list->count == 0)
+        source_error(source, list, "'%s' is an empty list; write at least one", QUOTE(label(key, list)));
+    check_count(source, key, list);
+    for (const struct node *member = list->first; member; member = member->next)
+        if (member->kind != NODE_REFUSED)
+            check_scalar(source, key, member);
+}
+
 static void check_value(const struct source *source, const struct schema_key *key, const struct node *node) {
     if (node->kind == NODE_REFUSED)
         return;
@@ -160,6 +169,8 @@ static void check_value(const struct source *source, const struct schema_key *ke
     default:
         if (key->or_secret && node->kind == NODE_MAP)
             check_secret(source, node);
+        else if (key->or_list && node->kind == NODE_LIST)
+            check_some(source, key, node);
         else
             check_scalar(source, key, node);
         break;
@@ -191,7 +202,12 @@ static bool has_form(const struct schema_key *key, const struct node *node) {
     case SCHEMA_ANY:
         return node->kind != NODE_REFUSED;
     default:
-        return schema_scalar_ok(key, node, NULL, 0);
+        if (!key->or_list || node->kind != NODE_LIST)
+            return schema_scalar_ok(key, node, NULL, 0);
+        for (const struct node *member = node->first; member; member = member->next)
+            if (!schema_scalar_ok(key, member, NULL, 0))
+                return false;
+        return node->count > 0 && node->count <= key->max;
     }
 }
 

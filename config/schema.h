@@ -47,6 +47,7 @@ struct schema_key {
     bool number_keys; /* of SCHEMA_NAMES */
     bool path_keys;   /* of SCHEMA_MAP_OF: a key may also be device/name */
     bool or_false;    /* `false` may stand instead of a map */
+    bool or_list;     /* a list of at most `max` of it may stand instead of one */
     bool or_secret;   /* {credential: NAME} may stand instead of a text */
     const char *en, *zh;
 };

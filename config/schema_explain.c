@@ -89,12 +89,14 @@ static void print_type(FILE *to, const struct schema_key *key) {
         fprintf(to, ", at most %.0f", key->max);
     else if (key->type == SCHEMA_TEXT && key->max != 0)
         fprintf(to, ", at most %.0f bytes", key->max);
-    else if (key->min != 0 || key->max != 0) {
+    else if ((key->min != 0 || key->max != 0) && !key->or_list) {
         fputs(", ", to);
         print_bound(to, key->type, key->min);
         fputs(" to ", to);
         print_bound(to, key->type, key->max);
     }
+    if (key->or_list)
+        fprintf(to, ", or a list of at most %.0f", key->max);
     if (key->or_false)
         fputs(", or false", to);
     if (key->or_secret)

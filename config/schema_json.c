@@ -155,6 +155,14 @@ static void add_value(struct text *text, const struct schema_key *key) {
                  "\"type\":[\"string\",\"number\",\"object\"],\"properties\":{\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false");
     } else if (key->type == SCHEMA_ANY) {
         text_add(text, "\"type\":\"object\"");
+    } else if (key->or_list) {
+        text_add(text, "\"anyOf\":[{");
+        add_scalar(text, key);
+        text_add(text, "},{\"type\":\"array\",\"minItems\":1,\"maxItems\":");
+        text_add_double(text, key->max);
+        text_add(text, ",\"items\":{");
+        add_scalar(text, key);
+        text_add(text, "}}]");
     } else {
         add_scalar(text, key);
     }

@@ -9,7 +9,6 @@
 #include "config/scalar.h"
 #include "config/schema.h"
 
-#define HOST_SIZE 256
 #define BEGINNING_MIN 3 /* letters in common that make a suggestion */
 
 static bool has_range(const struct schema_key *key) {

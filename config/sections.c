@@ -8,7 +8,6 @@
 #include "config/loader.h"
 #include "config/scalar.h"
 
-#define HOST_SIZE 256
 #define MQTT_PORT 1883
 #define MQTTS_PORT 8883
 #define MODBUS_PORT 502
@@ -177,7 +176,10 @@ static void read_tls(struct loader *loader, const struct node *map, struct confi
     mqtt->certificate_file = keep_or_null(loader, &schema_uplink, map, "certificate_file");
     mqtt->key_file = keep_or_null(loader, &schema_uplink, map, "key_file");
     const struct node *certificate = node_get(map, "certificate_file"), *key = node_get(map, "key_file");
-    if (!mqtt->tls && schema_member(&schema_uplink, map, "mqtt"))
+    bool tls = false;
+    for (unsigned i = 0; i < mqtt->brokers_count; i++)
+        tls |= mqtt->brokers[i].tls;
+    if (!tls && schema_member(&schema_uplink, map, "mqtt"))
         refuse_keys(loader, map, tls_keys, ARRAY_COUNT(tls_keys), "has no effect on an open connection: write mqtts:// for TLS");
     if (!certificate != !key)
         source_error(&loader->site, (certificate ? certificate : key)->key, "'certificate_file' and 'key_file' belong together; one is missing");
@@ -197,20 +199,51 @@ static const char *join(const struct loader *loader, const char *first, const ch
     return keep(loader, bytes);
 }
 
+static void read_broker(const struct loader *loader, const struct node *url, struct config_broker *broker) {
+    unsigned scheme;
+    const char *rest;
+    char host[HOST_SIZE];
+    CHECK(scalar_scheme(url->text, "mqtt|mqtts", &scheme, &rest));
+    broker->tls = scheme == 1;
+    CHECK(scalar_host(rest, broker->tls ? MQTTS_PORT : MQTT_PORT, host, sizeof(host), &broker->port));
+    broker->host = keep(loader, host);
+}
+
+static bool same_broker(const struct config_broker *one, const struct config_broker *other) {
+    return *one->host && one->port == other->port && strcmp(one->host, other->host) == 0;
+}
+
+/* One, or a list in which the next is used while one fails. */
+static void read_brokers(const struct loader *loader, const struct node *written, struct config_mqtt *mqtt) {
+    mqtt->brokers_count = 1;
+    mqtt->brokers[0].host = "";
+    if (!written)
+        return;
+    if (written->kind == NODE_SCALAR) {
+        read_broker(loader, written, &mqtt->brokers[0]);
+        return;
+    }
+    mqtt->brokers_count = 0;
+    for (const struct node *url = written->first; url; url = url->next) {
+        struct config_broker *broker = &mqtt->brokers[mqtt->brokers_count];
+        read_broker(loader, url, broker);
+        for (unsigned i = 0; i < mqtt->brokers_count; i++)
+            if (same_broker(&mqtt->brokers[i], broker))
+                source_error(&loader->site, url, "the broker '%s' stands twice in the list; the next is tried when one fails, so each must be another",
+                             QUOTE(url->text));
+        if (mqtt->brokers_count && broker->tls != mqtt->brokers[0].tls)
+            source_warning(&loader->site, url,
+                           "this list mixes mqtt:// and mqtts://: who keeps the gateway from the encrypted broker gets everything in the open, the "
+                           "password too; write mqtts:// for all");
+        mqtt->brokers_count++;
+    }
+}
+
 static void read_uplink(struct loader *loader, const struct node *map, struct config_uplink *uplink) {
     struct config_mqtt *mqtt = &uplink->mqtt;
     uplink->name = keep(loader, map->key->text);
     uplink->kind = UPLINK_MQTT;
-    mqtt->host = "";
-    const struct node *url = schema_member(&schema_uplink, map, "mqtt");
-    unsigned scheme;
-    const char *rest;
-    if (url && scalar_scheme(url->text, "mqtt|mqtts", &scheme, &rest)) {
-        char host[HOST_SIZE];
-        mqtt->tls = scheme == 1;
-        CHECK(scalar_host(rest, mqtt->tls ? MQTTS_PORT : MQTT_PORT, host, sizeof(host), &mqtt->port));
-        mqtt->host = keep(loader, host);
-    }
+    read_brokers(loader, schema_member(&schema_uplink, map, "mqtt"), mqtt);
     mqtt->username = keep(loader, schema_text(&schema_uplink, map, "username"));
     read_password(loader, map, mqtt);
     read_tls(loader, map, mqtt);
@@ -219,6 +252,7 @@ static void read_uplink(struct loader *loader, const struct node *map, struct co
         mqtt->client_id = join(loader, loader->config->gateway_id, "-", uplink->name);
     mqtt->keepalive_s = (uint16_t)(schema_u64(&schema_uplink, map, "keepalive") / 1000);
     mqtt->window = (uint16_t)schema_u64(&schema_uplink, map, "window");
+    mqtt->backlog_rate = (uint16_t)schema_u64(&schema_uplink, map, "backlog_rate");
     mqtt->topic_prefix = join(loader, "yanhuo/v1/", loader->config->gateway_id, "");
     read_readings(map, &uplink->readings);
     uplink->commands = schema_u64(&schema_uplink, map, "commands") != 0;
@@ -238,12 +272,20 @@ void load_commands(struct loader *loader) {
     }
 }
 
+static bool share_broker(const struct config_mqtt *one, const struct config_mqtt *other) {
+    for (unsigned i = 0; i < one->brokers_count; i++)
+        for (unsigned k = 0; k < other->brokers_count; k++)
+            if (same_broker(&one->brokers[i], &other->brokers[k]))
+                return true;
+    return false;
+}
+
 /* Two clients of one name throw each other out for ever. */
 static void refuse_same_client(const struct loader *loader, const struct node *node, uint16_t index) {
     const struct config_mqtt *mine = &loader->uplinks[index].mqtt;
     for (uint16_t i = 0; i < index; i++) {
         const struct config_mqtt *other = &loader->uplinks[i].mqtt;
-        if (*mine->host && mine->port == other->port && strcmp(mine->host, other->host) == 0 && strcmp(mine->client_id, other->client_id) == 0)
+        if (share_broker(mine, other) && strcmp(mine->client_id, other->client_id) == 0)
             source_error(&loader->site, node->key,
                          "the uplinks '%s' and '%s' log in at the same broker with the same client_id '%s'; each needs its own",
                          loader->uplinks[i].name, loader->uplinks[index].name, QUOTE(mine->client_id));

@@ -93,7 +93,7 @@ static void carry_out(struct bridge *bridge, const struct effect *effect) {
         return;
     case EFFECT_CONNECT:
         bridge->watch.asked_us[effect->link.uplink] = now_mono_us();
-        mqtt_connect(bridge->mqtt, effect->link.uplink);
+        mqtt_connect(bridge->mqtt, effect->link.uplink, effect->link.broker);
         return;
     case EFFECT_DISCONNECT:
         bridge->watch.asked_us[effect->link.uplink] = now_mono_us();

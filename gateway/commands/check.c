@@ -75,9 +75,16 @@ static void print_uplink(const struct config *config, uint16_t index, struct are
     const struct config_uplink *spec = &config->uplinks[index];
     if (estimate_uplink(config, index, scratch, &uplink) != ERR_OK)
         return;
-    printf("  uplink %-15s %s:%u%s   about %.0f MB a month (readings %.0f, health and keepalive %.0f), %.0f messages an hour\n", spec->name,
-           spec->mqtt.host, spec->mqtt.port, spec->mqtt.tls ? " (TLS)" : "", uplink.readings_mb + uplink.other_mb, uplink.readings_mb,
-           uplink.other_mb, uplink.messages_per_hour);
+    printf("  uplink %-15s ", spec->name);
+    for (unsigned i = 0; i < spec->mqtt.brokers_count; i++) {
+        const struct config_broker *broker = &spec->mqtt.brokers[i];
+        printf("%s%s:%u%s", i ? ", else " : "", broker->host, broker->port, broker->tls ? " (TLS)" : "");
+    }
+    printf("   about %.0f MB a month (readings %.0f, health and keepalive %.0f), %.0f messages an hour\n", uplink.readings_mb + uplink.other_mb,
+           uplink.readings_mb, uplink.other_mb, uplink.messages_per_hour);
+    if (uplink.day_backlog_h > 0)
+        printf("    a day without it is made up for in %.1f h at backlog_rate %u%s\n", uplink.day_backlog_h, (unsigned)spec->mqtt.backlog_rate,
+               uplink.day_backlog_h > 24 ? ": longer than the day itself; raise it, or readings.batch" : "");
 }
 
 static void print_store(const struct config *config) {

@@ -202,6 +202,7 @@ struct effect {
         } query;
         struct {
             uint16_t uplink;
+            uint8_t broker; /* CONNECT: which of the uplink's list */
         } link; /* CONNECT, DISCONNECT */
         struct {
             uint16_t uplink, slot;
@@ -273,6 +274,7 @@ struct engine_counters {
     } commands;
     struct {
         bool up;
+        uint8_t broker; /* of the list: used, or tried last */
         uint64_t sent, acked, refused, resent, connects;
         uint32_t in_flight, backlog_in_flight, window;
         enum link_reason reason;

@@ -228,6 +228,7 @@ static uint64_t add_effect(uint64_t hash, const struct effect *effect) {
         hash = add_number(add_number(hash, effect->query.uplink), effect->query.lane);
         return add_number(add_number(hash, effect->query.after_seq), effect->query.through_seq);
     case EFFECT_CONNECT:
+        return add_number(add_number(hash, effect->link.uplink), effect->link.broker);
     case EFFECT_DISCONNECT:
         return add_number(hash, effect->link.uplink);
     case EFFECT_SEND:

@@ -14,7 +14,7 @@
  * later, as if they were new, beside the copies the engine sends by then. So when a connection ends with flights that the
  * library has not answered, the handle is destroyed and the next connection gets a fresh one; the leak is then at most one
  * window of payloads, and happens only when the socket was blocked at the moment of loss. Fresh handles are also made after a
- * stall, a time-out and a change of protocol version. Destroying answers all that is left, on the pump, before a new epoch.
+ * stall, a time-out and a change of broker or protocol version. Destroying answers all that is left, on the pump, before a new epoch.
  *
  * Host names. The library reports a certificate for another host exactly like a refused TCP connection, but its trace says
  * "X509_check_host ... failed" just before, on the same thread; for an address a "X509_check_ip_asc is 1" may take that back.
@@ -214,18 +214,19 @@ void mqtt_handle_drop(struct link *link) {
 }
 
 static int handle_make(struct link *link) {
-    if (link->handle && link->handle_version == link->version)
+    if (link->handle && link->handle_broker == link->broker && link->handle_version == link->version)
         return MQTTASYNC_SUCCESS;
     mqtt_handle_drop(link);
     MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer;
     options.MQTTVersion = link->version == 5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
     options.sendWhileDisconnected = 0;
     options.maxBufferedMessages = link->config.window + 10;
-    int code = MQTTAsync_createWithOptions(&link->handle, link->uri, link->config.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
+    int code = MQTTAsync_createWithOptions(&link->handle, link->broker->uri, link->config.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
     if (code != MQTTASYNC_SUCCESS) {
         link->handle = NULL;
         return code;
     }
+    link->handle_broker = link->broker;
     link->handle_version = link->version;
     CHECK(MQTTAsync_setCallbacks(link->handle, link, on_lost, on_message, NULL) == MQTTASYNC_SUCCESS);
     CHECK(MQTTAsync_setDisconnected(link->handle, link, on_told_to_leave) == MQTTASYNC_SUCCESS);
@@ -266,11 +267,11 @@ int mqtt_handle_connect(struct link *link, const char *password) {
         options.onFailure = on_failed;
     }
     options.context = link;
-    options.keepAliveInterval = config->keepalive_s;
+    options.keepAliveInterval = config_ping_s(config);
     options.connectTimeout = CONNECT_TIMEOUT_S;
     options.maxInflight = config->window + 10; /* at or below the window the library's send thread sleeps whole seconds */
     options.will = &will;
-    options.ssl = config->tls ? &tls : NULL;
+    options.ssl = link->broker->tls ? &tls : NULL;
     options.username = config->username[0] ? config->username : NULL;
     options.password = password;
     return MQTTAsync_connect(link->handle, &options);

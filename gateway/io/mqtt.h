@@ -54,7 +54,7 @@ NODISCARD enum err mqtt_open(const struct config *config, const char *credential
 void mqtt_close(struct mqtt *mqtt);
 
 /* Loop thread only; none of them waits for the network. mqtt_send copies topic and payload. */
-void mqtt_connect(struct mqtt *mqtt, uint16_t uplink);
+void mqtt_connect(struct mqtt *mqtt, uint16_t uplink, uint8_t broker); /* its place in the uplink's list */
 void mqtt_disconnect(struct mqtt *mqtt, uint16_t uplink);
 void mqtt_send(struct mqtt *mqtt, uint16_t uplink, uint16_t slot, const char *topic, const char *payload, uint32_t size, uint8_t qos, bool retain);
 

@@ -32,18 +32,19 @@
 #define DRAIN_LIMIT_US 1300000
 #define LEAVE_LIMIT_US 1100000
 #define STALL_KEEPALIVES 3
+#define REASON_TAKEN_OVER 0x8E /* MQTT 5, 3.14.2.1: session taken over */
 
 static void link_enter(struct link *link, enum link_state state, int64_t limit_us) {
     link->state = state;
     link->deadline_us = limit_us == NOW_NEVER ? NOW_NEVER : now_mono_us() + limit_us;
     mqtt_gate_look(link->mqtt);
-    if (!link->config.tls)
+    if (!link->broker->tls)
         return;
     enum mqtt_trace trace = TRACE_OFF;
     for (uint16_t i = 0; i < link->mqtt->links_count; i++) {
         const struct link *other = &link->mqtt->links[i];
-        if (other->config.tls && other->state == STATE_CONNECTING && trace != TRACE_ADDRESSES)
-            trace = other->numeric ? TRACE_ADDRESSES : TRACE_NAMES;
+        if (other->state == STATE_CONNECTING && other->broker->tls && trace != TRACE_ADDRESSES)
+            trace = other->broker->numeric ? TRACE_ADDRESSES : TRACE_NAMES;
     }
     mqtt_trace_host_check(trace);
 }
@@ -110,7 +111,7 @@ static bool link_files_readable(const struct link *link, enum link_reason *ret_r
     const struct config_mqtt *config = &link->config;
     const char *files[] = {config->ca_file, config->certificate_file, config->key_file};
     for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
-        if (!config->tls || !files[i] || access(files[i], R_OK) == 0)
+        if (!link->broker->tls || !files[i] || access(files[i], R_OK) == 0)
             continue;
         *ret_reason = i == 0 ? LINK_CERTIFICATE : LINK_CREDENTIALS;
         mqtt_say(ret_text, text_size, "%.80s cannot be read: %.36s", files[i], strerrordesc_np(errno));
@@ -143,24 +144,24 @@ static void link_attempt(struct link *link) {
 
 static void link_look(struct link *link, enum link_state state, int64_t limit_us) {
     link_enter(link, state, limit_us);
-    if (link->probe)
+    if (link->broker->probe)
         return; /* the name service still hangs; that answer will do */
     struct mqtt_probe_request request = {
-        .host = link->config.host,
-        .port = link->config.port,
+        .host = link->broker->host,
+        .port = link->broker->port,
         .uplink = link->index,
-        .epoch = ++link->probe_epoch,
+        .epoch = link->broker->probe_epoch = ++link->probes,
         .connect = state == STATE_PROBING,
         .queue = &link->mqtt->queue,
     };
-    if (mqtt_probe_start(&request, &link->probe) != ERR_OK)
+    if (mqtt_probe_start(&request, &link->broker->probe) != ERR_OK)
         link_end(link, LINK_UNREACHABLE, 0, "no thread could be started to look up the broker's name", false);
 }
 
-static void link_connect(struct link *link) {
+static void link_connect(struct link *link, uint8_t broker) {
     CHECK(link->state == STATE_IDLE);
-    if (!link->version_sure)
-        link->version = 5;
+    link->broker = &link->brokers[broker];
+    link->version = link->broker->version_sure ? 4 : 5;
     link->fell_back = false;
     link_look(link, STATE_RESOLVING, RESOLVE_LIMIT_US);
 }
@@ -174,13 +175,19 @@ static void link_explain(struct link *link, enum mqtt_looked looked, int looked_
 }
 
 static void link_probed(struct link *link, const struct mqtt_command *answer) {
-    if (!link->probe || answer->epoch != link->probe_epoch)
+    struct link_broker *broker = NULL;
+    for (unsigned i = 0; i < link->config.brokers_count; i++)
+        if (link->brokers[i].probe && answer->epoch == link->brokers[i].probe_epoch)
+            broker = &link->brokers[i];
+    if (!broker)
         return;
-    mqtt_probe_release(link->probe);
-    link->probe = NULL;
+    mqtt_probe_release(broker->probe);
+    broker->probe = NULL;
+    if (broker != link->broker)
+        return; /* too late for this attempt: another broker is tried by now */
     if (link->state == STATE_RESOLVING && answer->code != 0) {
         char text[LINE_SIZE / 4];
-        mqtt_say(text, sizeof text, "%.60s has no address: %.50s", link->config.host, gai_strerror(answer->code));
+        mqtt_say(text, sizeof text, "%.60s has no address: %.50s", link->broker->host, gai_strerror(answer->code));
         link_end(link, LINK_UNREACHABLE, answer->code, text, false);
     } else if (link->state == STATE_RESOLVING) {
         link_attempt(link);
@@ -212,9 +219,9 @@ static void link_failed(struct link *link, const struct mqtt_command *notice) {
     memcpy(link->failure_tls, link->tls_text, sizeof link->failure_tls);
     pthread_mutex_unlock(&link->mqtt->lock);
     link->failure = (struct mqtt_failure){
-        .host = link->config.host,
-        .port = link->config.port,
-        .tls = link->config.tls,
+        .host = link->broker->host,
+        .port = link->broker->port,
+        .tls = link->broker->tls,
         .has_certificate = link->config.certificate_file != NULL,
         .code = notice->detail ? notice->detail : notice->code,
         .code_text = "",
@@ -226,7 +233,7 @@ static void link_failed(struct link *link, const struct mqtt_command *notice) {
     if (link->failure.code >= 0x80)
         link->failure.code_text = mqtt_reason_text(link->failure.code);
     if (mqtt_failure_is_version(&link->failure)) {
-        link->version_sure = link->version == 5 && link->failure.code > 0;
+        link->broker->version_sure = link->version == 5 && link->failure.code > 0;
         if (link->version == 5 && !link->fell_back) {
             link->version = 4;
             link->fell_back = true;
@@ -315,10 +322,12 @@ static void link_lost(struct link *link) {
         link_end(link, LINK_CLOSED, 0, "", false);
         return;
     }
-    if (reason)
-        mqtt_say(text, sizeof text, "%.60s ended the connection: %.36s (0x%02x)", link->config.host, mqtt_reason_text(reason), (unsigned)reason);
+    if (reason == REASON_TAKEN_OVER)
+        mqtt_say(text, sizeof text, "%.40s: another client came with the client_id '%.40s'", link->broker->host, link->config.client_id);
+    else if (reason)
+        mqtt_say(text, sizeof text, "%.60s ended the connection: %.36s (0x%02x)", link->broker->host, mqtt_reason_text(reason), (unsigned)reason);
     else
-        mqtt_say(text, sizeof text, "the connection to %.60s:%u broke", link->config.host, (unsigned)link->config.port);
+        mqtt_say(text, sizeof text, "the connection to %.60s:%u broke", link->broker->host, (unsigned)link->broker->port);
     link_end(link, LINK_LOST, reason, text, false);
 }
 
@@ -335,7 +344,7 @@ void mqtt_link_command(struct mqtt *mqtt, const struct mqtt_command *command) {
     struct link *link = &mqtt->links[command->uplink];
     switch (command->kind) {
     case MQTT_CONNECT:
-        link_connect(link);
+        link_connect(link, command->broker);
         break;
     case MQTT_DISCONNECT:
         link_disconnect(link);
@@ -391,11 +400,11 @@ void mqtt_link_overdue(struct link *link) {
     char text[LINE_SIZE / 4];
     switch (link->state) {
     case STATE_RESOLVING:
-        mqtt_say(text, sizeof text, "the name service does not answer for %.80s", link->config.host);
+        mqtt_say(text, sizeof text, "the name service does not answer for %.80s", link->broker->host);
         link_end(link, LINK_UNREACHABLE, 0, text, false);
         break;
     case STATE_CONNECTING:
-        mqtt_say(text, sizeof text, "%.80s:%u does not answer", link->config.host, (unsigned)link->config.port);
+        mqtt_say(text, sizeof text, "%.80s:%u does not answer", link->broker->host, (unsigned)link->broker->port);
         link_end(link, LINK_UNREACHABLE, 0, text, true);
         break;
     case STATE_PROBING:

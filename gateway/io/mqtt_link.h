@@ -23,26 +23,38 @@ struct flight { /* a message handed to the library; its address is the library's
     enum flight_state state;
 };
 
+/* One of the list. Probes belong to it, so that a name service that hangs for one is no answer for another, and that there is never
+ * more than one thread waiting for each. */
+struct link_broker {
+    const char *host, *uri;
+    uint16_t port;
+    bool tls;
+    bool numeric;             /* the host is an address */
+    bool version_sure;        /* it said itself that it does not speak MQTT 5 */
+    struct mqtt_probe *probe; /* under way, perhaps since an earlier attempt */
+    uint32_t probe_epoch;
+};
+
 struct link {
     struct mqtt *mqtt;
     uint16_t index;
     struct config_mqtt config; /* its texts are copies */
-    const char *uri, *status_topic, *command_filter;
-    bool numeric; /* the host is an address */
+    const char *status_topic, *command_filter;
+    struct link_broker brokers[BROKERS_MAX];
     bool commands; /* are subscribed to */
     _Atomic uint64_t dropped; /* commands, since the start */
 
     /* The pump's own. */
+    struct link_broker *broker; /* of this attempt or connection */
     void *handle;
-    uint8_t handle_version; /* the handle was made for */
-    uint8_t version;        /* 5 or 4: to be tried */
-    bool fell_back;         /* within this mqtt_connect */
-    bool version_sure;      /* the broker itself said that it does not speak 5 */
+    const struct link_broker *handle_broker; /* the handle was made for */
+    uint8_t handle_version;                  /* and for this */
+    uint8_t version;                         /* 5 or 4: to be tried */
+    bool fell_back;                          /* within this mqtt_connect */
     bool ready, ending;     /* messages may go the short way; link_end is under way */
     enum link_state state;
     int64_t deadline_us;
-    struct mqtt_probe *probe; /* under way, perhaps since an earlier attempt */
-    uint32_t probe_epoch;
+    uint32_t probes; /* so far, for their epochs */
     struct mqtt_failure failure;
     char failure_text[64], failure_tls[64];
 

@@ -17,7 +17,8 @@
 
 static void mqtt_free(struct mqtt *mqtt) {
     for (uint16_t i = 0; i < mqtt->links_count; i++)
-        mqtt_probe_release(mqtt->links[i].probe);
+        for (unsigned k = 0; k < BROKERS_MAX; k++)
+            mqtt_probe_release(mqtt->links[i].brokers[k].probe);
     mqtt_queue_done(&mqtt->queue);
     mqtt_gate_done(mqtt);
     pthread_cond_destroy(&mqtt->ended);
@@ -92,6 +93,20 @@ static const char *join_text(struct arena *arena, const char *first, const char 
     return joined;
 }
 
+static void broker_init(struct link_broker *broker, struct arena *arena, const struct config_broker *config) {
+    unsigned char address[sizeof(struct in6_addr)];
+    broker->host = copy_text(arena, config->host);
+    broker->port = config->port;
+    broker->tls = config->tls;
+    broker->numeric = inet_pton(AF_INET, config->host, address) == 1 || inet_pton(AF_INET6, config->host, address) == 1;
+    bool version_6 = strchr(config->host, ':') != NULL; /* an IPv6 address */
+    size_t size = strlen(config->host) + sizeof "ssl://[]:65535";
+    char *uri = arena_take(arena, size, 1);
+    snprintf(uri, size, "%s%s%s%s:%u", config->tls ? "ssl://" : "tcp://", version_6 ? "[" : "", config->host, version_6 ? "]" : "",
+             (unsigned)config->port);
+    broker->uri = uri;
+}
+
 static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, const struct config_uplink *uplink) {
     const struct config_mqtt *config = &uplink->mqtt;
     struct arena *arena = &mqtt->arena;
@@ -101,7 +116,6 @@ static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, cons
     link->state = STATE_IDLE;
     link->deadline_us = NOW_NEVER;
     link->config = *config;
-    link->config.host = copy_text(arena, config->host);
     link->config.client_id = copy_text(arena, config->client_id);
     link->config.username = copy_text(arena, config->username);
     link->config.password_credential = copy_text(arena, config->password_credential);
@@ -112,15 +126,11 @@ static void link_init(struct link *link, struct mqtt *mqtt, uint16_t index, cons
     link->config.topic_prefix = copy_text(arena, config->topic_prefix);
     link->status_topic = join_text(arena, config->topic_prefix, "/status");
     link->command_filter = join_text(arena, config->topic_prefix, "/cmd/+");
-
-    unsigned char address[sizeof(struct in6_addr)];
-    link->numeric = inet_pton(AF_INET, config->host, address) == 1 || inet_pton(AF_INET6, config->host, address) == 1;
-    bool version_6 = strchr(config->host, ':') != NULL; /* an IPv6 address */
-    size_t size = strlen(config->host) + sizeof "ssl://[]:65535";
-    char *uri = arena_take(arena, size, 1);
-    snprintf(uri, size, "%s%s%s%s:%u", config->tls ? "ssl://" : "tcp://", version_6 ? "[" : "", config->host, version_6 ? "]" : "",
-             (unsigned)config->port);
-    link->uri = uri;
+    for (unsigned i = 0; i < config->brokers_count; i++) {
+        broker_init(&link->brokers[i], arena, &config->brokers[i]);
+        link->config.brokers[i].host = link->brokers[i].host;
+    }
+    link->broker = &link->brokers[0];
 }
 
 enum err mqtt_open(const struct config *config, const char *credentials_dir, const char *will_payload, const struct mqtt_sink *sink,
@@ -170,9 +180,11 @@ void mqtt_close(struct mqtt *mqtt) {
     }
 }
 
-void mqtt_connect(struct mqtt *mqtt, uint16_t uplink) {
-    CHECK(uplink < mqtt->links_count);
-    mqtt_queue_put(&mqtt->queue, mqtt_command_new(MQTT_CONNECT, uplink));
+void mqtt_connect(struct mqtt *mqtt, uint16_t uplink, uint8_t broker) {
+    CHECK(uplink < mqtt->links_count && broker < mqtt->links[uplink].config.brokers_count);
+    struct mqtt_command *command = mqtt_command_new(MQTT_CONNECT, uplink);
+    command->broker = broker;
+    mqtt_queue_put(&mqtt->queue, command);
 }
 
 void mqtt_disconnect(struct mqtt *mqtt, uint16_t uplink) {

@@ -30,7 +30,7 @@ struct mqtt_command {
     enum mqtt_command_kind kind;
     uint32_t epoch; /* of the connection a notice belongs to */
     uint16_t uplink, slot, receive_max;
-    uint8_t qos;
+    uint8_t qos, broker;
     bool retain, host_mismatch;
     int code, detail;
     char text[64];

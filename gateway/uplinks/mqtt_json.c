@@ -330,6 +330,16 @@ static void timeouts_json(const struct mqtt_json *json, struct text *payload, co
     text_add_char(payload, '}');
 }
 
+static void broker_json(struct text *payload, const struct config_broker *broker) {
+    char bytes[HOST_SIZE + sizeof(":65535")];
+    struct text text;
+    text_init(&text, bytes, sizeof(bytes));
+    text_add(&text, broker->host);
+    text_add_char(&text, ':');
+    text_add_u64(&text, broker->port);
+    json_key_text(payload, "broker", bytes);
+}
+
 bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters *counters, const struct now *now, struct text *topic,
                       struct text *payload) {
     json_topic(json, topic, "health", NULL, NULL);
@@ -370,6 +380,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
         json_key_u64(payload, "refused", counters->uplinks[i].refused);
         json_key_u64(payload, "resent", counters->uplinks[i].resent);
         json_key_u64(payload, "connects", counters->uplinks[i].connects);
+        broker_json(payload, &json->config->uplinks[i].mqtt.brokers[counters->uplinks[i].broker]);
         text_add_char(payload, '}');
     }
     text_add(payload, "}}");

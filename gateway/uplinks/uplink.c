@@ -6,7 +6,7 @@
  *      ^                    |                  |                                       | LINK_DOWN
  *      |<-------------------'<-----------------'                                       v
  *      |      LINK_DOWN           LINK_DOWN                                          CLOSED
- *      '--- pause 1 s, doubling to 60 s, a quarter more or less by chance; first again after 30 s up
+ *      '--- pause, and which broker of the list: uplink_broker.c
  *
  * What is sent next, as long as the window has room (uplink_send.c):
  *    1 status   2 live fire events   3 present states of fire alarms   4 live other events   5 present states of other alarms
@@ -22,7 +22,10 @@
  * next connection; a retained state that did not arrive is queued again; an all-clear rests on evidence since start. */
 #include "gateway/uplinks/uplink.h"
 
+#include <string.h>
+
 #include "base/check.h"
+#include "gateway/uplinks/uplink_broker.h"
 #include "gateway/uplinks/uplink_send.h"
 
 static const char *name_of(const struct uplink *uplink) {
@@ -57,8 +60,10 @@ void uplink_init(struct uplink *uplink, const struct config *config, uint16_t in
         .trace = trace,
         .counters = counters,
         .retry_at_us = NOW_NEVER,
+        .pace_wake_us = NOW_NEVER,
         .close_at_us = NOW_NEVER,
         .health_due_us = NOW_NEVER};
+    pace_init(&uplink->pace, uplink->rule->mqtt.backlog_rate);
     bool *alarm_queued = arena_take(arena, core->alarms_count, sizeof(bool));
     queue_init(&uplink->fire_alarms, core->alarms_count, alarm_queued, arena);
     queue_init(&uplink->other_alarms, core->alarms_count, alarm_queued, arena);
@@ -93,7 +98,8 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
     uplink->readings = (struct uplink_share){.cap = uplink->window};
     uplink->backlog = (struct uplink_share){.cap = window > 4 ? window / 4 : 1};
     uplink->fastest_us = NOW_NEVER / 4;
-    uplink->told = uplink->refusal_told = false;
+    uplink->refusal_told = false;
+    memset(uplink->told, 0, sizeof(uplink->told));
     for (uint16_t i = 0; i < uplink->window; i++)
         uplink->free_slots[i] = i;
     uplink->status_due = true;
@@ -107,8 +113,7 @@ void uplink_on_link_up(struct uplink *uplink, const struct now *now, uint16_t re
     uplink->counters->uplinks[uplink->index].up = true;
     uplink->counters->uplinks[uplink->index].connects++;
     uplink->counters->uplinks[uplink->index].window = uplink->window;
-    trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s up mqtt=%s window=%u", name_of(uplink), version == 5 ? "5" : "3.1.1",
-              uplink->window);
+    uplink_tell_up(uplink, now, version);
     if (uplink->stopping)
         uplink_on_stop(uplink, now);
 }
@@ -120,6 +125,7 @@ static void forget_connection(struct uplink *uplink) {
     uplink->in_flight = uplink->readings_in_flight = uplink->backlog_in_flight = uplink->window = 0;
     uplink->rows.loaded = false;
     uplink->rows.stale = uplink->rows.asked;
+    uplink->pace_wake_us = NOW_NEVER;
     uplink->status_due = uplink->want_disconnect = false;
     uplink->health_due_us = NOW_NEVER;
     queue_clear(&uplink->fire_alarms);
@@ -128,25 +134,12 @@ static void forget_connection(struct uplink *uplink) {
     replies_all_lost(&uplink->replies);
 }
 
-static int64_t pause_us(struct uplink *uplink) {
-    int64_t pause_ms = UPLINK_BACKOFF_MS;
-    for (uint32_t i = 0; i < uplink->failures && pause_ms < UPLINK_BACKOFF_MAX_MS; i++)
-        pause_ms *= 2;
-    if (pause_ms > UPLINK_BACKOFF_MAX_MS)
-        pause_ms = UPLINK_BACKOFF_MAX_MS;
-    return 750 * pause_ms + (int64_t)prng_below(&uplink->prng, (uint64_t)(500 * pause_ms)); /* 0.75 to 1.25 of it */
-}
-
 void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link_reason reason, const char *text) {
     if (uplink->state == UPLINK_DOWN || uplink->state == UPLINK_CLOSED)
         return;
     bool was_up = uplink->state == UPLINK_UP || uplink->state == UPLINK_CLOSING;
-    if (was_up && now->mono_us - uplink->up_since_us >= UPLINK_STEADY_US)
-        uplink->failures = 0;
-    else if (was_up && uplink->failures > UPLINK_FLAPS_MAX)
-        uplink->failures = UPLINK_FLAPS_MAX;
+    uint8_t broker = uplink->broker;
     forget_connection(uplink);
-    bool new_reason = reason != uplink->counters->uplinks[uplink->index].reason;
     uplink->counters->uplinks[uplink->index].up = false;
     uplink->counters->uplinks[uplink->index].reason = reason;
     (void)text_copy(uplink->counters->uplinks[uplink->index].text, sizeof(uplink->counters->uplinks[0].text), text);
@@ -155,14 +148,10 @@ void uplink_on_link_down(struct uplink *uplink, const struct now *now, enum link
         trace_add(uplink->trace, now->mono_us, TRACE_INFO, "uplink %s closed", name_of(uplink));
         return;
     }
-    int64_t pause = pause_us(uplink);
+    int64_t pause_us = uplink_next_broker(uplink, now, was_up);
     uplink->state = UPLINK_DOWN;
-    uplink->failures++;
-    uplink->retry_at_us = now->mono_us + pause;
-    if (was_up || !uplink->told || new_reason) /* the same reason again is counted, not repeated */
-        trace_add(uplink->trace, now->mono_us, TRACE_WARNING, "uplink %s down %s: %s (next try in %.1f s)", name_of(uplink), link_reason_name(reason),
-                  text[0] ? text : link_reason_sentence(reason), (double)pause / 1e6);
-    uplink->told = true;
+    uplink->retry_at_us = now->mono_us + pause_us;
+    uplink_tell_down(uplink, now, &(struct uplink_down){reason, text, broker, was_up, pause_us});
 }
 
 void uplink_on_clock(struct uplink *uplink) {
@@ -324,6 +313,7 @@ static void pump_link(struct uplink *uplink, const struct now *now, struct effec
         if (!effect)
             return;
         effect->link.uplink = uplink->index;
+        effect->link.broker = uplink->counters->uplinks[uplink->index].broker = uplink->broker;
         uplink->state = UPLINK_CONNECTING;
         uplink->retry_at_us = NOW_NEVER;
     }
@@ -348,6 +338,7 @@ void uplink_pump(struct uplink *uplink, const struct now *now, struct effects *e
         uplink->rows.retry_at_us = 0; /* asked now, or when the window has room again */
     if (uplink->state == UPLINK_UP)
         uplink_send(uplink, now, effects);
+    uplink_tell_steady(uplink, now);
     pump_link(uplink, now, effects);
     pump_cursors(uplink, now, effects);
     uplink->counters->uplinks[uplink->index].in_flight = uplink->in_flight;
@@ -364,6 +355,10 @@ int64_t uplink_next_wake(const struct uplink *uplink) {
         wake = uplink->close_at_us;
     if (uplink->state == UPLINK_UP && !uplink->stopping && uplink->rows.retry_at_us && uplink->rows.retry_at_us < wake)
         wake = uplink->rows.retry_at_us;
+    if (uplink->state == UPLINK_UP && uplink->pace_wake_us < wake)
+        wake = uplink->pace_wake_us;
+    if (uplink->state == UPLINK_UP && uplink->flaps >= UPLINK_FLAPS_TOLD && uplink->up_since_us + UPLINK_STEADY_US < wake)
+        wake = uplink->up_since_us + UPLINK_STEADY_US;
     for (unsigned i = 0; i < LANES_COUNT; i++)
         wake = uplink->cursor_due_us[i] < wake ? uplink->cursor_due_us[i] : wake;
     return uplink->want_disconnect && uplink->state == UPLINK_UP ? 0 : wake;

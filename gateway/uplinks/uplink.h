@@ -9,12 +9,15 @@
 #include "gateway/core/core.h"
 #include "gateway/uplinks/flow.h"
 #include "gateway/uplinks/mqtt_json.h"
+#include "gateway/uplinks/pace.h"
 #include "gateway/uplinks/replies.h"
 
 #define UPLINK_BACKOFF_MS 1000      /* first pause; doubles */
 #define UPLINK_BACKOFF_MAX_MS 60000 /* with the quarter more by chance, a broker that came back is found within 75 s */
 #define UPLINK_STEADY_US 30000000   /* up for this long: the next pause is the first again */
 #define UPLINK_FLAPS_MAX 3          /* up at all: the broker is there, and the next pause is 10 s at most */
+#define UPLINK_FLAPS_TOLD 3         /* as many connections in a row that broke before they were steady are told once, with the usual cause */
+#define UPLINK_AWAY_US 600000000    /* so long on another broker than the first: it was restarted or repaired by now, and is tried first */
 #define UPLINK_CURSOR_US 1000000    /* a cursor is told to the store at most this often */
 #define UPLINK_HEALTH_US 60000000
 #define UPLINK_CLOSE_US 2000000    /* at stop: how long acknowledgements are waited for */
@@ -65,14 +68,19 @@ struct uplink {
     bool want_connect, want_disconnect, stopping; /* effects that wait for room */
     int64_t retry_at_us, up_since_us, close_at_us;
     int64_t since_ms; /* the status topic's "since" */
-    uint32_t failures;
-    bool told;         /* the present reason for being down stands in the log */
+    uint32_t failures; /* rounds through the list of brokers without a steady connection */
+    uint8_t broker;    /* of the list: in use, or next */
+    uint8_t tried;     /* brokers of this round */
+    uint8_t flaps;     /* connections in a row that broke before they were steady */
+    uint8_t told[BROKERS_MAX]; /* 1 + the reason for being down that stands in the log of each broker; 0: none */
     bool refusal_told; /* of this connection */
 
     struct uplink_slot slots[WINDOW_MAX];
     uint16_t free_slots[WINDOW_MAX];
     uint16_t window, in_flight, readings_in_flight, backlog_in_flight;
     struct uplink_share readings, backlog;
+    struct pace pace;      /* of the backlog */
+    int64_t pace_wake_us; /* when more of the backlog may go; NOW_NEVER: nothing waits for that */
     int64_t fastest_us; /* shortest time to an acknowledgement on this connection */
 
     bool status_due;

@@ -37,6 +37,8 @@ static void message_send(struct uplink *uplink, const struct now *now, struct ef
     bool entry = slot->kind == SLOT_LIVE || slot->kind == SLOT_BACKLOG;
     uplink->readings_in_flight += entry && slot->lane == LANE_READING;
     uplink->backlog_in_flight += slot->kind == SLOT_BACKLOG;
+    if (slot->kind == SLOT_BACKLOG)
+        pace_take(&uplink->pace);
     struct effect *effect = effects_add(effects, EFFECT_SEND);
     effect->send.uplink = uplink->index;
     effect->send.slot = index;
@@ -171,8 +173,14 @@ static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint6
 }
 
 static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *effects, struct message *message) {
+    bool urgent = lane != LANE_READING;
     if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog.cap)
         return false;
+    if (!pace_allows(&uplink->pace, urgent)) {
+        int64_t wake_us = pace_wake_us(&uplink->pace, urgent);
+        uplink->pace_wake_us = wake_us < uplink->pace_wake_us ? wake_us : uplink->pace_wake_us;
+        return false;
+    }
     struct entry entry;
     if (next_row(uplink, lane, &entry)) {
         render_entry(uplink, &entry, FLOW_BACKLOG, message);
@@ -216,6 +224,8 @@ static void skip(struct uplink *uplink, const struct now *now, const struct mess
 
 void uplink_send(struct uplink *uplink, const struct now *now, struct effects *effects) {
     struct message message;
+    uplink->pace_wake_us = NOW_NEVER;
+    pace_tick(&uplink->pace, now->mono_us);
     while (message_begin(uplink, effects, &message) && pick(uplink, now, effects, &message)) {
         if (message.rendered)
             message_send(uplink, now, effects, &message);

@@ -63,7 +63,10 @@ static bool greet(struct fake_broker *fake, int fd, uint8_t version) {
         fake->connects5++;
     else
         fake->connects4++;
-    if (answer == FAKE_ACCEPT && version == 5)
+    uint16_t receive_max = fake->receive_max;
+    if (answer == FAKE_ACCEPT && version == 5 && receive_max)
+        write_bytes(fd, (const uint8_t[]){0x20, 6, 0, 0, 3, 0x21, (uint8_t)(receive_max >> 8), (uint8_t)receive_max}, 8);
+    else if (answer == FAKE_ACCEPT && version == 5)
         write_bytes(fd, (const uint8_t[]){0x20, 3, 0, 0, 0}, 5);
     else if (answer == FAKE_ACCEPT)
         write_bytes(fd, (const uint8_t[]){0x20, 2, 0, 0}, 4);
@@ -74,8 +77,12 @@ static bool greet(struct fake_broker *fake, int fd, uint8_t version) {
     return answer == FAKE_ACCEPT || answer == FAKE_SILENT;
 }
 
+/* One buffer each: several brokers may be playing. */
 static void serve(struct fake_broker *fake, int fd) {
-    static struct packet packet;
+    static _Thread_local struct packet packet;
+    uint8_t byte;
+    while (fake->deaf && read_whole(fake, fd, &byte, 1)) {
+    }
     uint8_t version = 0;
     while (read_packet(fake, fd, &packet)) {
         if (packet.type == 1) { /* CONNECT: "MQTT", then the version */
@@ -85,6 +92,10 @@ static void serve(struct fake_broker *fake, int fd) {
         } else if (packet.type == 3) { /* PUBLISH at QoS 1 */
             size_t at = 2 + ((size_t)packet.bytes[0] << 8 | packet.bytes[1]);
             fake->publishes++;
+            if (fake->reason) { /* MQTT 5: PUBACK with a reason */
+                write_bytes(fd, (const uint8_t[]){0x40, 3, packet.bytes[at], packet.bytes[at + 1], fake->reason}, 5);
+                continue;
+            }
             if (fake->leave_code) {
                 write_bytes(fd, (const uint8_t[]){0xE0, 2, fake->leave_code, 0}, 4);
                 return;

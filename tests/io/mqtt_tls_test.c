@@ -27,7 +27,7 @@ static int setup(void **state) {
     snprintf(fixture->other_ca, sizeof fixture->other_ca, "%s", broker_path(&fixture->broker, "other-ca.pem"));
     snprintf(fixture->certificate, sizeof fixture->certificate, "%s", broker_path(&fixture->broker, "client.pem"));
     snprintf(fixture->key, sizeof fixture->key, "%s", broker_path(&fixture->broker, "client.key"));
-    fixture->watch.configs[0].mqtt.tls = true;
+    fixture->watch.configs[0].mqtt.brokers[0].tls = true;
     fixture->watch.configs[0].mqtt.ca_file = fixture->ca;
     *state = fixture;
     return 0;
@@ -55,7 +55,7 @@ static void start(struct fixture *fixture, const char *name, const char *more) {
 
 static void expect_up(struct fixture *fixture) {
     unsigned ups = watch_read(&fixture->watch, 0).ups;
-    mqtt_connect(fixture->watch.mqtt, 0);
+    mqtt_connect(fixture->watch.mqtt, 0, 0);
     watch_wait_ups(&fixture->watch, 0, ups + 1, 5000);
     watch_pump(&fixture->watch, 0, 20, 200, 200);
 }
@@ -67,9 +67,9 @@ static void test_right_certificate(void **state) {
     expect_up(fixture); /* by address */
     watch_done(&fixture->watch);
     watch_init(&fixture->watch, fixture->broker.port);
-    fixture->watch.configs[0].mqtt.tls = true;
+    fixture->watch.configs[0].mqtt.brokers[0].tls = true;
     fixture->watch.configs[0].mqtt.ca_file = fixture->ca;
-    fixture->watch.configs[0].mqtt.host = "localhost";
+    fixture->watch.configs[0].mqtt.brokers[0].host = "localhost";
     watch_open(&fixture->watch, NULL);
     expect_up(fixture); /* by name */
     watch_done(&fixture->watch);
@@ -95,13 +95,13 @@ static void test_system_ca(void **state) {
 
 static void test_wrong_host_name(void **state) {
     struct fixture *fixture = *state;
-    fixture->watch.configs[0].mqtt.host = "localhost";
+    fixture->watch.configs[0].mqtt.brokers[0].host = "localhost";
     start(fixture, "wrong", "");
     watch_open(&fixture->watch, NULL);
     watch_expect_refusal(&fixture->watch, LINK_CERTIFICATE, "certificate of localhost does not hold: it names another host", 5000);
     watch_done(&fixture->watch);
     watch_init(&fixture->watch, fixture->broker.port);
-    fixture->watch.configs[0].mqtt.tls = true;
+    fixture->watch.configs[0].mqtt.brokers[0].tls = true;
     fixture->watch.configs[0].mqtt.ca_file = fixture->ca;
     watch_open(&fixture->watch, NULL);
     watch_expect_refusal(&fixture->watch, LINK_CERTIFICATE, "certificate of 127.0.0.1 does not hold: it names another host", 5000);
@@ -117,7 +117,7 @@ static void test_client_certificate(void **state) {
     watch_expect_refusal(&fixture->watch, LINK_PROTOCOL, "does it want a certificate?", 5000);
     watch_done(&fixture->watch);
     watch_init(&fixture->watch, fixture->broker.port);
-    fixture->watch.configs[0].mqtt.tls = true;
+    fixture->watch.configs[0].mqtt.brokers[0].tls = true;
     fixture->watch.configs[0].mqtt.ca_file = fixture->ca;
     fixture->watch.configs[0].mqtt.certificate_file = fixture->certificate;
     fixture->watch.configs[0].mqtt.key_file = fixture->key;

@@ -83,8 +83,8 @@ void watch_init(struct watch *watch, uint16_t port) {
             .name = ids[i],
             .kind = UPLINK_MQTT,
             .commands = true,
-            .mqtt = {.host = "127.0.0.1",
-                     .port = port,
+            .mqtt = {.brokers = {{.host = "127.0.0.1", .port = port}},
+                     .brokers_count = 1,
                      .client_id = ids[i],
                      .username = "",
                      .keepalive_s = 5,
@@ -209,7 +209,7 @@ void watch_sleep_ms(long ms) {
 
 void watch_expect_refusal(struct watch *watch, enum link_reason reason, const char *text, int timeout_ms) {
     unsigned downs = watch_read(watch, 0).downs;
-    mqtt_connect(watch->mqtt, 0);
+    mqtt_connect(watch->mqtt, 0, 0);
     watch_wait_downs(watch, 0, downs + 1, timeout_ms);
     struct watch_uplink uplink = watch_read(watch, 0);
     if (uplink.last_down.reason != reason || !strstr(uplink.last_down.text, text))

@@ -225,6 +225,7 @@ struct world {
     char *log;
     size_t log_length, log_room, expected_from;
     bool quiet; /* no log: for crash loops and measurements */
+    bool forgets; /* payloads of readings once they were received, so that a day of them fits into memory */
 };
 
 /* world.c */

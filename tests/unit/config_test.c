@@ -235,9 +235,9 @@ static void uplinks_are_read(void **state) {
     const struct config *config = config_of(state);
     const struct config_uplink *city = &config->uplinks[0], *local = &config->uplinks[1];
     assert_int_equal(config->uplinks_count, 2);
-    assert_true(city->mqtt.tls);
-    assert_string_equal(city->mqtt.host, "broker.example");
-    assert_int_equal(city->mqtt.port, 8883);
+    assert_true(city->mqtt.brokers[0].tls);
+    assert_string_equal(city->mqtt.brokers[0].host, "broker.example");
+    assert_int_equal(city->mqtt.brokers[0].port, 8883);
     assert_string_equal(city->mqtt.password_credential, "mqtt-password");
     assert_null(city->mqtt.password_plain);
     assert_string_equal(city->mqtt.ca_file, "/etc/ca.pem");
@@ -250,8 +250,14 @@ static void uplinks_are_read(void **state) {
     assert_int_equal(city->readings.batch_ms, 0);
     assert_false(city->readings.on_change);
     assert_int_equal(city->readings.at_least_every_ms, 0);
-    assert_false(local->mqtt.tls);
-    assert_int_equal(local->mqtt.port, 1884);
+    assert_int_equal(city->mqtt.brokers_count, 1);
+    assert_int_equal(city->mqtt.backlog_rate, 100);
+    assert_int_equal(local->mqtt.brokers_count, 2);
+    assert_string_equal(local->mqtt.brokers[1].host, "backup.example");
+    assert_int_equal(local->mqtt.brokers[1].port, 1883);
+    assert_int_equal(local->mqtt.backlog_rate, 0);
+    assert_false(local->mqtt.brokers[0].tls);
+    assert_int_equal(local->mqtt.brokers[0].port, 1884);
     assert_string_equal(local->mqtt.client_id, "me");
     assert_string_equal(local->mqtt.username, "");
     assert_int_equal(local->mqtt.window, WINDOW_DEFAULT);
@@ -281,6 +287,8 @@ static void estimates_are_of_the_right_size(void **state) {
     assert_int_equal(estimate_uplink(config, 1, &scratch, &local), ERR_OK);
     /* every poll its own message: 4 a second of voltage, 10 of r0 and little else */
     assert_true(city.messages_per_hour > 14 * 3600 && city.messages_per_hour < 20 * 3600);
+    assert_true(city.day_backlog_h > city.messages_per_hour * 24 / 3600 / 100 * 0.999 && city.day_backlog_h < city.messages_per_hour * 24 / 3600 / 100 * 1.001);
+    assert_double(local.day_backlog_h, 0); /* no limit */
     assert_true(city.readings_mb > 5000 && city.readings_mb < 30000);
     assert_true(local.readings_mb == 0 && local.other_mb > 50 && local.other_mb < 200);
     arena_done(&scratch);
@@ -320,7 +328,7 @@ static void a_file_from_windows_loads(void **state) {
     (void)state;
     struct site *site = site_load(TESTS_DIR "/vectors/config/good/windows.yaml", PROFILES);
     assert_string_equal(site->config->gateway_id, "g");
-    assert_string_equal(site->config->uplinks[0].mqtt.host, "h");
+    assert_string_equal(site->config->uplinks[0].mqtt.brokers[0].host, "h");
     assert_int_equal(site->diagnostics.count, 0);
     site_done(site);
 }

@@ -55,6 +55,8 @@ void site_init(struct site *site) {
         site->uplinks[i] =
             (struct config_uplink){.name = name_of(site->names[SITE_DEVICES + SITE_ALARMS + i], "uplink", i), .readings = {.wanted = true}};
         site->uplinks[i].mqtt.window = 20;
+        site->uplinks[i].mqtt.brokers[0] = (struct config_broker){.host = "broker.example", .port = 1883};
+        site->uplinks[i].mqtt.brokers_count = 1;
         site->uplinks[i].mqtt.topic_prefix = "yanhuo/v1/gw";
         site->image.uplink_numbers[i] = (uint8_t)(i + 1); /* not the index: they are durable */
     }

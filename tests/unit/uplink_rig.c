@@ -17,6 +17,7 @@ static void take_effects(struct world *world) {
         switch (effect->kind) {
         case EFFECT_CONNECT:
             world->connects++;
+            world->broker = effect->link.broker;
             break;
         case EFFECT_DISCONNECT:
             world->disconnects++;

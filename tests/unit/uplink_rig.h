@@ -24,6 +24,7 @@ struct world {
     int64_t ms;
     struct sent sends[SENDS_MAX];
     unsigned sends_count, connects, disconnects, queries, cursors, stopped;
+    uint8_t broker; /* of the last CONNECT */
     uint64_t query_after, query_through;
     enum lane query_lane;
     struct {

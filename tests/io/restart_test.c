@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real gateway while its broker is restarted again and again, at random, with readings and alarms flowing: in the end a subscriber
+ * with a durable session has every entry that the gateway gave out (their numbers have no hole), each with one content. A hundred
+ * restarts with YANHUO_SOAK, twelve otherwise. And the whole gateway with a list of brokers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/now.h"
+#include "base/prng.h"
+#include "broker.h"
+#include "field_program.h"
+
+#define ENTRIES_MAX 200000
+#define LINE_MAX_SIZE (1 << 17)
+#define DELIVERY_US 60000000
+
+static struct {
+    struct field_program *program;
+    struct broker broker;
+    struct prng prng;
+    pid_t gateway, subscriber;
+    char state[96];
+    int fd; /* what the subscriber prints */
+    char *line;
+    size_t line_size;
+    unsigned char *seen; /* by number */
+    unsigned long long start, last_alarm;
+    unsigned received, twice, alarms, changes;
+    bool high, health_names_broker;
+} world;
+
+/* "TOPIC {"id":"t-START-SEQ",...": only entries have such an id at their beginning. */
+static void take_line(const char *line) {
+    const char *id = strstr(line, " {\"id\":\"t-");
+    unsigned long long start, seq;
+    char broker[64];
+    snprintf(broker, sizeof(broker), "\"connects\":1,\"broker\":\"127.0.0.1:%u\"", world.broker.port);
+    world.health_names_broker |= strstr(line, "/health ") && strstr(line, broker);
+    if (!id || (!strstr(line, "/event ") && !strstr(line, "/reading/")))
+        return;
+    assert_int_equal(sscanf(id, " {\"id\":\"t-%16llx-%llu\"", &start, &seq), 2);
+    assert_true(world.start == 0 || world.start == start);
+    assert_true(seq > 0 && seq < ENTRIES_MAX);
+    world.start = start;
+    world.twice += world.seen[seq];
+    world.received += !world.seen[seq];
+    if (!world.seen[seq] && strstr(line, "/event ") && strstr(line, "\"kind\":\"alarm\"") && strstr(line, "\"alarm\":\"high\"")) {
+        world.alarms++;
+        if (strstr(line, "\"value\":77"))
+            world.last_alarm = seq;
+    }
+    world.seen[seq] = 1;
+}
+
+static void subscriber_read(int wait_ms) {
+    struct pollfd readable = {.fd = world.fd, .events = POLLIN};
+    while (poll(&readable, 1, wait_ms) > 0) {
+        ssize_t got = read(world.fd, world.line + world.line_size, LINE_MAX_SIZE - 1 - world.line_size);
+        assert_true(got > 0);
+        world.line_size += (size_t)got;
+        char *begin = world.line, *end;
+        while ((end = memchr(begin, '\n', world.line_size - (size_t)(begin - world.line)))) {
+            *end = '\0';
+            take_line(begin);
+            begin = end + 1;
+        }
+        world.line_size -= (size_t)(begin - world.line);
+        memmove(world.line, begin, world.line_size);
+        assert_true(world.line_size < LINE_MAX_SIZE - 1);
+        wait_ms = 0;
+    }
+}
+
+/* `first` comes before the broker in the list; 0: there is no list. */
+static void write_site(uint16_t first) {
+    char list[96] = "";
+    if (first)
+        snprintf(list, sizeof(list), "\"mqtt://127.0.0.1:%u\", ", first);
+    FILE *file = fopen(world.program->config, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "gateway: {id: t}\nbuses: {net: {tcp: \"127.0.0.1:%u\"}}\ndevices:\n"
+            "  smoke: {bus: net, unit_id: 1, points: {level: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
+            "  meter: {bus: net, unit_id: 2, points: {current: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
+            "alarms: {high: {point: smoke/level, above: 5, class: fire, priority: high}}\n"
+            "uplinks: {city: {mqtt: [%s\"mqtt://127.0.0.1:%u\"], readings: {batch: 100ms, on_change: false}}}\n",
+            world.program->port, list, world.broker.port);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void subscribe(void) {
+    char port[8];
+    int out[2], null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    snprintf(port, sizeof(port), "%u", world.broker.port);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    world.fd = out[0];
+    world.subscriber = fork();
+    if (world.subscriber == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        dup2(null, STDERR_FILENO); /* what it says of a broker that is away */
+        execlp("stdbuf", "stdbuf", "-oL", "mosquitto_sub", "-p", port, "-q", "1", "-c", "-i", "subscriber", "-t", "yanhuo/v1/t/#", "-F", "%t %p",
+               (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    close(null);
+}
+
+static void gateway_start(void) {
+    world.gateway = fork();
+    assert_true(world.gateway >= 0);
+    if (world.gateway == 0) {
+        int log = open("/dev/null", O_WRONLY);
+        dup2(log, STDERR_FILENO);
+        execl(PROGRAM, PROGRAM, "run", "-c", world.program->config, "-s", world.state, (char *)NULL);
+        _exit(127);
+    }
+}
+
+/* Alarms come and go and readings flow, for so long. */
+static void flow(int64_t for_us) {
+    for (int64_t end_us = now_mono_us() + for_us; now_mono_us() < end_us;) {
+        world.high = !world.high;
+        world.changes++;
+        field_command(world.program, world.high ? "set smoke/level 9" : "set smoke/level 0", "ok");
+        for (int64_t step_us = now_mono_us() + 150000; now_mono_us() < step_us;)
+            subscriber_read(5);
+    }
+}
+
+static int begin(void **state) {
+    void *program;
+    char line[512];
+    memset(&world, 0, sizeof(world));
+    if (field_begin(&program) != 0)
+        return -1;
+    world.program = program;
+    world.line = malloc(LINE_MAX_SIZE);
+    world.seen = calloc(ENTRIES_MAX, 1);
+    assert_true(world.line && world.seen);
+    prng_init(&world.prng, 9);
+    snprintf(world.state, sizeof(world.state), "%s/state", world.program->folder);
+    assert_int_equal(mkdir(world.state, 0700), 0);
+    broker_init(&world.broker);
+    char lines[256];
+    snprintf(lines, sizeof(lines),
+             "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\npersistence true\npersistence_location %s/\n",
+             world.broker.folder);
+    broker_start(&world.broker, lines);
+    write_site(0);
+    field_launch(world.program);
+    do
+        field_next_line(world.program, line, sizeof(line));
+    while (line[0] && strcmp(line, "ready") != 0);
+    assert_string_equal(line, "ready");
+    subscribe();
+    *state = &world;
+    return 0;
+}
+
+static int finish(void **state) {
+    char command[160];
+    if (world.gateway > 0) {
+        kill(world.gateway, SIGKILL);
+        waitpid(world.gateway, NULL, 0);
+    }
+    if (world.subscriber > 0) {
+        kill(world.subscriber, SIGKILL);
+        waitpid(world.subscriber, NULL, 0);
+    }
+    close(world.fd);
+    broker_done(&world.broker);
+    snprintf(command, sizeof(command), "rm -rf '%s'", world.state);
+    assert_int_equal(system(command), 0);
+    free(world.seen);
+    free(world.line);
+    *state = world.program;
+    return field_finish(state);
+}
+
+/* Every number up to that of the last alarm. */
+static bool complete(void) {
+    unsigned long long seq = 1;
+    while (seq <= world.last_alarm && world.seen[seq])
+        seq++;
+    return world.last_alarm && seq > world.last_alarm;
+}
+
+static void restarted_at_random(void **state) {
+    (void)state;
+    bool soak = getenv("YANHUO_SOAK") != NULL;
+    unsigned restarts = soak ? 100 : 12;
+    gateway_start();
+    flow(1000000);
+    for (unsigned i = 0; i < restarts; i++) {
+        flow((int64_t)prng_below(&world.prng, soak ? 12000000 : 700000));
+        broker_stop(&world.broker); /* it keeps what it has acknowledged; one that does not may lose it without us */
+        if (prng_below(&world.prng, 2))
+            flow((int64_t)prng_below(&world.prng, soak ? 4000000 : 300000));
+        broker_restart(&world.broker);
+    }
+    flow(500000);
+    field_command(world.program, "set smoke/level 0", "ok");
+    for (int64_t until_us = now_mono_us() + 500000; now_mono_us() < until_us;)
+        subscriber_read(20);
+    field_command(world.program, "set smoke/level 77", "ok"); /* the last alarm, known by its value */
+    for (int64_t end_us = now_mono_us() + DELIVERY_US; !complete() && now_mono_us() < end_us;)
+        subscriber_read(20);
+    printf("%u restarts: %u entries received, %u twice or more, %u of %u changes of the alarm\n", restarts, world.received, world.twice, world.alarms,
+           world.changes);
+    assert_true(complete());
+    assert_true(world.alarms > world.changes / 2 && world.received > 10 * restarts);
+}
+
+/* Nobody is at the first: the whole gateway goes on to the second, delivers there, and its health says so. */
+static void second_of_the_list(void **state) {
+    (void)state;
+    write_site(broker_free_port());
+    gateway_start();
+    field_command(world.program, "set smoke/level 77", "ok");
+    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(complete() && world.health_names_broker) && now_mono_us() < end_us;)
+        subscriber_read(20);
+    assert_true(complete());
+    assert_true(world.health_names_broker);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(second_of_the_list, begin, finish),
+        cmocka_unit_test_setup_teardown(restarted_at_random, begin, finish),
+    };
+    return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
+}
