@@ -27,7 +27,7 @@
 #define COPY_FIRST_US (600 * SECOND_US)
 #define SLOW_US (2 * SECOND_US) /* a commit that took this long is told */
 #define NOT_SLOW_US 500000      /* and told to be over below this */
-#define REOPEN_AFTER_US (10 * SECOND_US)
+#define REOPEN_AFTER_US (5 * SECOND_US) /* a card that resets itself is back sooner */
 #define RETRY_FIRST_US (1 * SECOND_US)
 #define RETRY_LAST_US (60 * SECOND_US)
 
