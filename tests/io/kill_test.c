@@ -35,7 +35,8 @@
 #define POINTS 100
 #define COMMIT_ENTRIES 60 /* what can be acknowledged between two commits, which bring the cursor */
 #define DELIVERY_US 60000000
-#define MOMENT_US 1100000 /* a commit of readings, which come each 1 s, and alarms before it */
+#define MOMENT_US 600000  /* several alarms */
+#define COMMIT_US 1100000 /* and a commit of readings */
 
 struct known { /* one id */
     uint64_t start, seq, content;
@@ -313,12 +314,12 @@ static void killed_at_random(void **state) {
 static void restored_cloned_damaged_unusable(void **state) {
     (void)state;
     gateway_start();
-    flow(MOMENT_US);
+    flow(COMMIT_US);
     gateway_kill();
     shell("cp -r state older");
     for (unsigned i = 0; i < 2; i++) { /* the same copy twice: restored, and cloned */
         gateway_start();
-        flow(MOMENT_US);
+        flow(COMMIT_US);
         gateway_kill();
         forget_missing();
         shell("rm -rf state && cp -r older state");
