@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pragmas and their reasons: WAL, because an append costs one fsync and readers do not wait; page 4096 as cards and file
- * systems have it; no auto_vacuum, freed pages are reused; a small cache, because the gateway shares a small board. */
+ * systems have it; no auto_vacuum, freed pages are reused, and not written once more with zeros, as some systems build the library;
+ * a small cache, because the gateway shares a small board. */
 #include "gateway/io/store_database.h"
 
 #include <errno.h>
@@ -89,7 +90,7 @@ enum err database_open(const char *path, enum database_mode mode, struct databas
     if (mode == DATABASE_READER)
         database_run(database, "PRAGMA query_only = 1; PRAGMA cache_size = -256");
     else
-        database_run(database, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 4194304;"
+        database_run(database, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA secure_delete = 0; PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 4194304;"
                                "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -256"); /* written at the end, deleted at the beginning */
     database_run(database, mode == DATABASE_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
     database_run(database, "PRAGMA temp_store = MEMORY");
