@@ -8,7 +8,7 @@
  *   5 to 14   a number of 0 to 9 decimals, exactly: zigzag varint
  *   15        one that came as a 32-bit float: decimals byte, zigzag varint
  *
- * Forms from 5 are of version 0.1 with packed numbers; what was stored before has all its numbers in form 1, and is read as ever. */
+ * What was stored before there were forms above 4 has all its numbers in form 1, and is read as ever. */
 #include "gateway/core/entry.h"
 
 #include <string.h>
