@@ -104,10 +104,19 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
+static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s) {
+    uint64_t *const numbers[] = {hours, commit_s, every_s};
+    if (argc < 2 || argc > 5)
+        return false;
+    for (int i = 2; i < argc; i++)
+        if (!text_read_u64(argv[i], numbers[i - 2]))
+            return false;
+    return *commit_s && *commit_s <= 60 && *every_s && *every_s <= 100;
+}
+
 int main(int argc, char **argv) {
     uint64_t hours = 24, commit_s = 10, every_s = 1;
-    if (argc < 2 || (argc > 2 && !text_read_u64(argv[2], &hours)) || (argc > 3 && !text_read_u64(argv[3], &commit_s)) ||
-        (argc > 4 && !text_read_u64(argv[4], &every_s)) || !commit_s || commit_s > 60 || !every_s || every_s > 100) {
+    if (!arguments_read(argc, argv, &hours, &commit_s, &every_s)) {
         fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S [EVERY_S]]]\n");
         return 2;
     }

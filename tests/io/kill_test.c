@@ -298,7 +298,7 @@ static void deliver(void) {
 
 static void killed_at_random(void **state) {
     (void)state;
-    unsigned kills = getenv("YANHUO_SOAK") ? 200 : 7;
+    unsigned kills = getenv("YANHUO_SOAK") ? 200 : 6;
     for (unsigned i = 0; i < kills; i++) {
         gateway_start();
         flow(50000 + (int64_t)prng_below(&world.prng, 1500000));

@@ -183,7 +183,7 @@ static void as_a_plain_sum(void **state) {
 /* Noise that does not pack, until it would be three times the quota. The points say how often they are read, so that memory is set
  * aside for a slot: else each minute would be written in many small pieces. */
 #define QUOTA_BYTES 12000000
-#define QUOTA_BATCHES 700 /* minutes */
+#define QUOTA_BATCHES 500 /* minutes */
 #define QUOTA_READINGS 3000
 static void the_oldest_gives_way_to_the_quota(void **state) {
     (void)state;
