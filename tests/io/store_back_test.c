@@ -338,9 +338,11 @@ static int full_child(void) {
     }
     bool given = !there(&f, "ballast") && fixture_status(&f).full && fixture_told(&f, "the ballast is given up");
     fill(&f, false);
-    for (unsigned i = 0; i < 100 && !there(&f, "ballast"); i++)
+    bool back = false; /* told a moment after the ballast is there */
+    for (unsigned i = 0; i < 100 && !back; i++) {
         usleep(100000);
-    bool back = there(&f, "ballast") && !fixture_status(&f).full;
+        back = there(&f, "ballast") && !fixture_status(&f).full;
+    }
     fixture_close(&f);
     fixture_open(&f);
     bool whole = f.image.next_seq == seq && !f.image.quarantined;
