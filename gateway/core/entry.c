@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sealing and opening entries, and the packing of readings.
  *
- * A reading is packed as: series (varint), milliseconds after the entry's time (zigzag varint), one byte of value kind (low
- * 4 bits) and quality (high 4 bits), a reason byte only when the quality is not good, then the value by its kind. */
+ * A reading is packed as: series (varint), milliseconds after the entry's time (zigzag varint), one byte of form (low 4 bits)
+ * and quality (high 4 bits), a reason byte only when the quality is not good, then the value by its form:
+ *
+ *   0 to 4    enum value_kind: nothing, 8 bytes, zigzag varint, varint, text
+ *   5 to 14   a number of 0 to 9 decimals, exactly: zigzag varint
+ *   15        one that came as a 32-bit float: decimals byte, zigzag varint
+ *
+ * What was stored before there were forms above 4 has all its numbers in form 1, and is read as ever. */
 #include "gateway/core/entry.h"
 
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/core/decimal.h"
+
+#define FORM_DECIMALS 5
+#define FORM_SINGLE 15
+#define SINGLE_MOST (INT64_C(1) << 34) /* five bytes beside the decimals' byte: else the number itself is no longer */
 
 const char *lane_name(enum lane lane) {
     switch (lane) {
@@ -78,29 +89,46 @@ bool entry_open(const uint8_t *bytes, size_t size, struct entry *ret_entry, size
     return true;
 }
 
-static void put_value(struct bytes_writer *writer, const struct value *value) {
-    switch (value->kind) {
-    case VALUE_NONE:
-        break;
-    case VALUE_NUMBER:
-        bytes_put_double(writer, value->number);
-        break;
-    case VALUE_INTEGER:
-        bytes_put_zigzag(writer, value->integer);
-        break;
-    case VALUE_UNSIGNED:
-        bytes_put_varint(writer, value->whole);
-        break;
-    case VALUE_TEXT:
-        bytes_put_text(writer, value->text);
-        break;
-    }
+/* The form of a value, and for a packed number its parts. */
+static unsigned form_of(const struct value *value, unsigned *ret_decimals, int64_t *ret_whole) {
+    if (value->kind != VALUE_NUMBER)
+        return value->kind;
+    if (decimal_fewest(value->number, false, ret_decimals, ret_whole))
+        return FORM_DECIMALS + *ret_decimals;
+    if (decimal_fewest(value->number, true, ret_decimals, ret_whole) && *ret_whole < SINGLE_MOST && *ret_whole > -SINGLE_MOST)
+        return FORM_SINGLE;
+    return VALUE_NUMBER;
 }
 
-static void get_value(struct bytes_reader *reader, unsigned kind, struct value *ret_value) {
+static void put_value(struct bytes_writer *writer, unsigned form, const struct value *value, unsigned decimals, int64_t whole) {
+    switch (form) {
+    case VALUE_NONE:
+        return;
+    case VALUE_NUMBER:
+        bytes_put_double(writer, value->number);
+        return;
+    case VALUE_INTEGER:
+        bytes_put_zigzag(writer, value->integer);
+        return;
+    case VALUE_UNSIGNED:
+        bytes_put_varint(writer, value->whole);
+        return;
+    case VALUE_TEXT:
+        bytes_put_text(writer, value->text);
+        return;
+    case FORM_SINGLE:
+        bytes_put_u8(writer, (uint8_t)decimals);
+        break;
+    default:
+        break;
+    }
+    bytes_put_zigzag(writer, whole);
+}
+
+static void get_value(struct bytes_reader *reader, unsigned form, struct value *ret_value) {
     memset(ret_value, 0, sizeof(*ret_value));
-    ret_value->kind = (enum value_kind)kind;
-    switch (ret_value->kind) {
+    ret_value->kind = form < FORM_DECIMALS ? (enum value_kind)form : VALUE_NUMBER;
+    switch (form) {
     case VALUE_NONE:
         return;
     case VALUE_NUMBER:
@@ -115,8 +143,15 @@ static void get_value(struct bytes_reader *reader, unsigned kind, struct value *
     case VALUE_TEXT:
         bytes_get_text(reader, ret_value->text, sizeof(ret_value->text));
         return;
+    default:
+        break;
     }
-    reader->failed = true;
+    unsigned decimals = form == FORM_SINGLE ? bytes_get_u8(reader) : form - FORM_DECIMALS;
+    int64_t whole = bytes_get_zigzag(reader);
+    if (decimals > DECIMALS_MAX)
+        reader->failed = true;
+    else
+        ret_value->number = decimal_number(whole, form == FORM_SINGLE, decimals);
 }
 
 /* Times come from a clock that may be set to anything, and from a disk: differences wrap around instead of overflowing, and
@@ -132,10 +167,13 @@ static int64_t time_after(int64_t from_ms, int64_t by_ms) {
 void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading) {
     bytes_put_varint(body, reading->series);
     bytes_put_zigzag(body, time_between(entry_at_ms, reading->at_ms));
-    bytes_put_u8(body, (uint8_t)(reading->value.kind | reading->quality << 4));
+    unsigned decimals = 0;
+    int64_t whole = 0;
+    unsigned form = form_of(&reading->value, &decimals, &whole);
+    bytes_put_u8(body, (uint8_t)(form | reading->quality << 4));
     if (reading->quality != QUALITY_GOOD)
         bytes_put_u8(body, reading->reason);
-    put_value(body, &reading->value);
+    put_value(body, form, &reading->value, decimals, whole);
 }
 
 bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading) {

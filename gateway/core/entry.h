@@ -67,7 +67,7 @@ struct series_directory {
     const uint32_t *of_point; /* global point index -> number */
 };
 
-/* ---- readings: packed as varints, about 6 to 12 bytes each ---- */
+/* ---- readings: packed as varints, about 5 to 8 bytes each ---- */
 
 /* One reading: series, time before or after the entry's, quality, value. */
 struct packed_reading {

@@ -1,53 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/io/store_chunk.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
-
-#define DECIMALS_MAX 9
-#define SCALED_MAX 9007199254740992.0 /* 2^53: whole numbers up to here are exact as doubles */
-
-static double power_of_ten(unsigned decimals) {
-    static const double powers[DECIMALS_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
-    return powers[decimals];
-}
-
-static double unscaled(unsigned form, uint64_t whole, unsigned decimals) {
-    double value = (double)(int64_t)whole / power_of_ten(decimals);
-    return form == FORM_SINGLE ? (double)(float)value : value;
-}
-
-/* Is the number exactly a whole number of this many decimals? Compared by bits: -0 is not 0. */
-static bool scaled_exactly(double number, unsigned form, unsigned decimals, uint64_t *ret_whole) {
-    double scaled = nearbyint(number * power_of_ten(decimals));
-    if (!(fabs(scaled) <= SCALED_MAX))
-        return false;
-    uint64_t whole = (uint64_t)(int64_t)scaled;
-    double back = unscaled(form, whole, decimals);
-    *ret_whole = whole;
-    return memcmp(&back, &number, sizeof(back)) == 0;
-}
+#include "gateway/core/decimal.h"
 
 /* The form of a number: as before when it fits, else with the fewest decimals, else raw. */
 static uint8_t number_form(const struct chunk_state *state, double number, uint8_t *ret_decimals, uint64_t *ret_whole) {
-    if ((state->form == FORM_SCALED || state->form == FORM_SINGLE) && scaled_exactly(number, state->form, state->decimals, ret_whole)) {
-        *ret_decimals = state->decimals;
-        return state->form;
-    }
-    for (uint8_t decimals = 0; decimals <= DECIMALS_MAX; decimals++) {
-        *ret_decimals = decimals;
-        if (scaled_exactly(number, FORM_SCALED, decimals, ret_whole))
-            return FORM_SCALED;
-    }
-    for (uint8_t decimals = 0; decimals <= DECIMALS_MAX; decimals++) {
-        *ret_decimals = decimals;
-        if (scaled_exactly(number, FORM_SINGLE, decimals, ret_whole))
-            return FORM_SINGLE;
-    }
-    *ret_decimals = 0;
-    return FORM_RAW;
+    unsigned decimals = state->decimals;
+    int64_t whole = 0;
+    uint8_t form = FORM_RAW;
+    if ((state->form == FORM_SCALED || state->form == FORM_SINGLE) && decimal_exactly(number, state->form == FORM_SINGLE, decimals, &whole))
+        form = state->form;
+    else if (decimal_fewest(number, false, &decimals, &whole))
+        form = FORM_SCALED;
+    else if (decimal_fewest(number, true, &decimals, &whole))
+        form = FORM_SINGLE;
+    *ret_decimals = form == FORM_RAW ? 0 : (uint8_t)decimals;
+    *ret_whole = (uint64_t)whole;
+    return form;
 }
 
 static uint8_t value_form(const struct chunk_state *state, const struct value *value, uint8_t *ret_decimals, uint64_t *ret_whole) {
@@ -196,7 +168,7 @@ static void value_get(const struct chunk_state *state, double raw, struct value 
     case FORM_SCALED:
     case FORM_SINGLE:
         ret_value->kind = VALUE_NUMBER;
-        ret_value->number = unscaled(state->form, state->whole, state->decimals);
+        ret_value->number = decimal_number((int64_t)state->whole, state->form == FORM_SINGLE, state->decimals);
     }
 }
 

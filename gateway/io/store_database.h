@@ -12,7 +12,8 @@
 
 #include "base/err.h"
 
-#define DATABASE_PAGE_SIZE 4096
+#define DATABASE_PAGE_SIZE 4096       /* of a new file */
+#define DATABASE_PAGE_SIZE_FULL 1024  /* of one whose commits are all synced: a small commit is then a small write */
 
 struct database;
 struct statement;
@@ -44,6 +45,8 @@ NODISCARD enum err database_check_tables(struct database *database, const char *
 void database_run(struct database *database, const char *sql);
 /* The first column of the first row, 0 when there is none. */
 int64_t database_number(struct database *database, const char *sql);
+/* Of the file as it is: a file keeps the size that it was made with. Never 0. */
+int64_t database_page_size(struct database *database);
 
 /* The statement lives until database_close. NULL, and the failure kept, when it cannot be prepared. */
 struct statement *database_prepare(struct database *database, const char *sql);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "gateway/io/store_rollup.h"
 #include "gateway/io/store_spool.h"
+#include "gateway/io/store_tail.h"
 
 #define SLOT_NONE INT64_MIN
 #define POOL_BLOCKS_MORE 64
@@ -39,7 +40,8 @@ struct history {
     size_t scratch_size;
     uint64_t refused, readings;
     int64_t pages_max, pages_quota; /* what the file may use now, and as configured; 0: as much as it likes */
-    struct statement *put_tail, *find_chunk, *put_chunk, *expire, *oldest;
+    struct tail tail;
+    struct statement *find_chunk, *put_chunk, *expire, *oldest;
 };
 
 enum err history_create(struct database *database, struct database_failure *ret_failure) {
@@ -55,7 +57,8 @@ enum err history_create(struct database *database, struct database_failure *ret_
     database_begin(database);
     database_run(database, "CREATE TABLE IF NOT EXISTS chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
                            "CREATE TABLE IF NOT EXISTS tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "PRAGMA user_version = 2");
+                           "PRAGMA user_version = 3");
+    database_run(database, tail_sql);
     database_run(database, series_sql);
     database_run(database, rollup_sql);
     return database_end(database, ret_failure);
@@ -195,14 +198,18 @@ static enum err slot_write(struct history *history, struct database_failure *ret
     for (uint32_t series = 0; memory == ERR_OK && series < history->series_count; series++)
         if (history->open[series].count)
             memory = chunk_write(history, series);
-    /* Out of memory: the slot stays open, with its tail; the chunks written so far must not stay beside it. */
-    database_run(history->database, memory == ERR_OK ? "DELETE FROM tail" : "ROLLBACK; BEGIN");
+    if (memory == ERR_OK)
+        tail_clear(&history->tail);
+    else /* the slot stays open, with its tail; the chunks written so far must not stay beside it */
+        database_run(history->database, "ROLLBACK; BEGIN");
     enum err err = database_end(history->database, ret_failure);
     if (err == ERR_OK && memory != ERR_OK)
         err = ret_failure->err = memory;
-    if (err == ERR_OK)
-        open_clear(history);
-    return err;
+    if (err != ERR_OK)
+        return err;
+    tail_cleared(&history->tail);
+    open_clear(history);
+    return ERR_OK;
 }
 
 /* ---- batches ---- */
@@ -245,18 +252,9 @@ static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const
     return true;
 }
 
-static enum err tail_write(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
-                           struct database_failure *ret_failure) {
-    statement_bind_int(history->put_tail, 1, slot);
-    statement_bind_int(history->put_tail, 2, at_ms);
-    statement_bind_bytes(history->put_tail, 3, bytes, size);
-    statement_step(history->put_tail);
-    return database_clear(history->database, ret_failure);
-}
-
-/* Readings that are not of the open slot close it first. The tail row comes before memory, so that a failure leaves both as
+/* Readings that are not of the open slot close it first. The tail comes before memory, so that a failure leaves both as
  * they were. When memory is full the slot is written early, together with the tail, and goes on empty; the rest of the batch
- * then needs a tail row of its own. */
+ * then needs a tail of its own. */
 static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
                           struct database_failure *ret_failure) {
     size_t position = 0;
@@ -265,7 +263,7 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
         enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
         bool fresh = history->slot == SLOT_NONE;
         if (err == ERR_OK)
-            err = tail_write(history, slot, at_ms, bytes + position, size - position, ret_failure);
+            err = tail_add(&history->tail, slot, at_ms, bytes + position, size - position, ret_failure);
         if (err != ERR_OK)
             return err;
         size_t before = position;
@@ -306,6 +304,19 @@ enum err history_add(struct history *history, int64_t at_ms, const uint8_t *byte
 
 /* ---- life ---- */
 
+struct opening {
+    struct history *history;
+    struct arena *arena;
+};
+
+static bool tail_take(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+    struct opening *opening = context;
+    size_t position = 0;
+    while (!slot_add(opening->history, slot, at_ms, bytes, size, &position))
+        pool_add(opening->history, POOL_BLOCKS_MORE, opening->arena); /* the site read more before the restart, and less was set aside now */
+    return true;
+}
+
 enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
                       struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
@@ -316,19 +327,12 @@ enum err history_open(struct database *database, uint32_t series_count, const st
     history->rollup = rollup_open(database, series_count, config->utc_offset_minutes, arena);
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
     pool_init(history, slot_readings(config), arena);
-    history->put_tail = database_prepare(database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
+    tail_open(&history->tail, database);
     history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
     history->put_chunk = database_prepare(database, "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)");
     history->expire = database_prepare(database, "DELETE FROM chunk WHERE id < ?");
     history->oldest = database_prepare(database, "SELECT id FROM chunk ORDER BY id LIMIT 1");
-    struct statement *tail = database_prepare(database, "SELECT slot, at_ms, body FROM tail ORDER BY id");
-    while (statement_step(tail)) {
-        size_t size, position = 0;
-        const uint8_t *body = statement_bytes(tail, 2, &size);
-        while (!slot_add(history, statement_int(tail, 0), statement_int(tail, 1), body, size, &position))
-            pool_add(history, POOL_BLOCKS_MORE, arena); /* the site read more before the restart, and less was set aside now */
-    }
-    statement_done(tail);
+    tail_read(database, INT64_MIN, INT64_MAX, tail_take, &(struct opening){history, arena});
     *ret_history = history;
     enum err err = database_clear(database, ret_failure);
     if (err != ERR_OK)
@@ -390,6 +394,26 @@ uint64_t history_refused(const struct history *history) {
 
 /* ---- reading ---- */
 
+struct looking {
+    uint32_t series;
+    int64_t from_ms, to_ms;
+    bool (*sink)(void *context, const struct packed_reading *reading);
+    void *context;
+};
+
+static bool tail_look(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+    const struct looking *looking = context;
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    bytes_reader_init(&reader, bytes, size);
+    while (entry_get_reading(&reader, at_ms, &reading)) {
+        bool wanted = reading.series == looking->series && reading.at_ms >= looking->from_ms && reading.at_ms <= looking->to_ms;
+        if (wanted && chunk_slot(reading.at_ms) == slot && !looking->sink(looking->context, &reading))
+            return false;
+    }
+    return true;
+}
+
 enum err history_read(struct database *database, uint32_t series, int64_t from_ms, int64_t to_ms,
                       bool (*sink)(void *context, const struct packed_reading *reading), void *context, struct database_failure *ret_failure) {
     struct packed_reading reading;
@@ -417,19 +441,9 @@ enum err history_read(struct database *database, uint32_t series, int64_t from_m
         }
         statement_reset(find);
     }
-    struct statement *tail = database_prepare(database, "SELECT slot, at_ms, body FROM tail WHERE slot BETWEEN ? AND ? ORDER BY id");
-    statement_bind_int(tail, 1, first);
-    statement_bind_int(tail, 2, last);
-    while (more && statement_step(tail)) {
-        struct bytes_reader reader;
-        size_t size;
-        const uint8_t *body = statement_bytes(tail, 2, &size);
-        bytes_reader_init(&reader, body, size);
-        while (more && entry_get_reading(&reader, statement_int(tail, 1), &reading))
-            if (reading.series == series && reading.at_ms >= from_ms && reading.at_ms <= to_ms && chunk_slot(reading.at_ms) == statement_int(tail, 0))
-                more = sink(context, &reading);
-    }
     statement_done(find);
-    statement_done(tail);
+    struct looking looking = {.series = series, .from_ms = from_ms, .to_ms = to_ms, .sink = sink, .context = context};
+    if (more)
+        tail_read(database, first, last, tail_look, &looking);
     return database_end(database, ret_failure);
 }

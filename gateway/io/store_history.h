@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* history.db: every reading, as one chunk per series and slot of 300 s, chunk id = slot << 20 | series.
- * The readings of the slot under way are packed in memory and stand beside it in `tail` rows, one per batch, from which they
- * are read again after a restart; when the slot is over its chunks are written in one transaction and the tail is emptied.
- * Invariant: all tail rows are of one slot, and hold exactly what is open in memory.
+ * The readings of the slot under way are packed in memory and stand beside it in the tail (store_tail.h), from which they are
+ * read again after a restart; when the slot is over its chunks are written in one transaction and the tail is cleared.
+ * Invariant: all of the tail is of one slot, and holds exactly what is open in memory.
  * Memory is taken, and used once, when the history is opened: room for one slot of what the site reads, POOL_BYTES_MAX at most.
  * When the open chunks fill it they are written early, and the rest of the slot is appended; so it stands still for ever. */
 #ifndef YANHUO_STORE_HISTORY_H
@@ -11,7 +11,7 @@
 #include "gateway/io/store_chunk.h"
 #include "gateway/io/store_database.h"
 
-#define HISTORY_VERSION 2 /* 1 had no rollups, and gets them */
+#define HISTORY_VERSION 3 /* 1 had no rollups, 2 no blocks of the tail; both get them */
 #define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
 #define POOL_READING_SIZE 4       /* bytes set aside for one: sensors' numbers take about 3 */
 #define POOL_BYTES_MAX (1u << 20) /* a slot of 1,000 readings a second; ten times as many are written every 30 s */

@@ -289,11 +289,11 @@ static void spool_prepare(struct spool *spool) {
 }
 
 /* The quota is for entries; names and records, which are small and bounded by the configuration, come on top. */
-static int64_t pages_allowed(const struct config *config, const struct store_image *image) {
-    int64_t entries = (int64_t)(config->store.spool_bytes_max / DATABASE_PAGE_SIZE);
+static int64_t bytes_allowed(const struct config *config, const struct store_image *image) {
+    int64_t entries = (int64_t)config->store.spool_bytes_max;
     int64_t records = (int64_t)image->records_count + config->alarms_count + STORE_RECORDS_OTHERS;
-    int64_t others = ((int64_t)image->series.count * 256 + records * 512) / DATABASE_PAGE_SIZE;
-    return (entries > SPOOL_PAGES_MIN ? entries : SPOOL_PAGES_MIN) + others;
+    int64_t others = (int64_t)image->series.count * 256 + records * 512;
+    return (entries > SPOOL_BYTES_MIN ? entries : SPOOL_BYTES_MIN) + others;
 }
 
 enum err spool_load(struct database *database, struct database *history, const struct config *config, const struct store_image *told,
@@ -334,9 +334,10 @@ enum err spool_load(struct database *database, struct database *history, const s
     records_read(database, arena, ret_image);
     gaps_read(ret_spool);
     spool_prepare(ret_spool);
-    ret_spool->pages_max = ret_spool->pages_quota = pages_allowed(config, ret_image);
+    ret_spool->bytes_max = ret_spool->bytes_quota = bytes_allowed(config, ret_image);
+    ret_spool->page_size = database_page_size(database);
     char sql[64];
-    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)ret_spool->pages_max + SPOOL_PAGES_SPARE);
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)((ret_spool->bytes_max + SPOOL_BYTES_SPARE) / ret_spool->page_size));
     database_run(database, sql);
     err = database_clear(database, ret_failure);
     if (err == ERR_OK)

@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 
-#define ROOM_PAGES 32     /* beside the run: tree pages, cursors, records */
+#define ROOM_BYTES 131072 /* beside the run: tree pages, cursors, records */
 #define EVICTIONS_MAX 256 /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
 #define DELETIONS_MAX 256 /* likewise for delivered runs */
 
@@ -105,7 +105,7 @@ static void next_seq_write(struct spool *spool, uint64_t next_seq) {
 
 static bool room_for(struct spool *spool, size_t size) {
     int64_t used = database_number(spool->database, "PRAGMA page_count") - database_number(spool->database, "PRAGMA freelist_count");
-    return used + (int64_t)(size / DATABASE_PAGE_SIZE) + ROOM_PAGES <= spool->pages_max;
+    return used * spool->page_size + (int64_t)size + ROOM_BYTES <= spool->bytes_max;
 }
 
 /* Drops the oldest run of the least important lane that may give way to `lane`; false when there is none. */

@@ -9,8 +9,8 @@
 #include "gateway/io/store_queue.h"
 
 #define SPOOL_VERSION 1        /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
-#define SPOOL_PAGES_MIN 256    /* 1 MiB: below that not even the tables and one run have room */
-#define SPOOL_PAGES_SPARE 1024 /* what SQLite itself allows beyond the quota, so that a cursor or record always has room */
+#define SPOOL_BYTES_MIN (1 << 20)   /* below that not even the tables and one run have room */
+#define SPOOL_BYTES_SPARE (4 << 20) /* what SQLite itself allows beyond the quota, so that a cursor or record always has room */
 #define STORE_RECORDS_OTHERS 1024 /* actions, commands, problems and memories of derived points, beside alarms */
 #define SERIES_MAX (1 << 20)   /* what a chunk's id has room for */
 
@@ -24,7 +24,7 @@ struct spool {
     uint8_t numbers[UPLINKS_MAX]; /* configuration index -> bit */
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
-    int64_t pages_max, pages_quota; /* what it may use now; as configured */
+    int64_t page_size, bytes_max, bytes_quota; /* what it may use now; as configured */
     struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[LANES_COUNT];
     unsigned evicted_told; /* the lane told last */

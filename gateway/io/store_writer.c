@@ -27,7 +27,7 @@
 #define COPY_FIRST_US (600 * SECOND_US)
 #define SLOW_US (2 * SECOND_US) /* a commit that took this long is told */
 #define NOT_SLOW_US 500000      /* and told to be over below this */
-#define REOPEN_AFTER_US (10 * SECOND_US)
+#define REOPEN_AFTER_US (5 * SECOND_US) /* a card that resets itself is back sooner */
 #define RETRY_FIRST_US (1 * SECOND_US)
 #define RETRY_LAST_US (60 * SECOND_US)
 
@@ -90,9 +90,9 @@ static bool room_make(struct store *store) {
     store->full = true;
     store->ballast = false;
     store->room_us = now_mono_us() + ROOM_US;
-    int64_t pages = database_number(spool, "PRAGMA page_count");
-    if (database_clear(spool, NULL) == ERR_OK && pages >= SPOOL_PAGES_MIN && pages < store->disk.spool.pages_max)
-        store->disk.spool.pages_max = pages; /* what is written from now on takes the place of the oldest readings */
+    int64_t bytes = database_number(spool, "PRAGMA page_count") * store->disk.spool.page_size;
+    if (database_clear(spool, NULL) == ERR_OK && bytes >= SPOOL_BYTES_MIN && bytes < store->disk.spool.bytes_max)
+        store->disk.spool.bytes_max = bytes; /* what is written from now on takes the place of the oldest readings */
     history_tighten(store->disk.history, true);
     database_run(store->disk.history_database, "PRAGMA wal_checkpoint(TRUNCATE)");
     database_clear(store->disk.history_database, NULL);
@@ -113,7 +113,7 @@ static void room_look(struct store *store) {
     if (!store->full || !store->ballast)
         return;
     store->full = false;
-    store->disk.spool.pages_max = store->disk.spool.pages_quota;
+    store->disk.spool.bytes_max = store->disk.spool.bytes_quota;
     history_tighten(store->disk.history, false);
     store_tell(&store->sink, TRACE_INFO, "store: the disk of %s has room again", store->disk.dir);
     status_tell(store);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A day of 100 points at one reading a second through the spool and the history, as in a long outage: nothing is delivered. By hand:
+/* A day of 100 points through the spool and the history, as in a long outage: nothing is delivered. Each point is read once in EVERY_S
+ * seconds (1), in turn. By hand:
  *
- *   bench_store DIR [HOURS [COMMIT_S]]
+ *   bench_store DIR [HOURS [COMMIT_S [EVERY_S]]]
  *
  * DIR should be on a file system of its own, because the device's count is of all programs. Every 30 s of the day the file system is
  * synced, as the kernel would write back what is older. Prints bytes a reading: on the device, as the kernel counts them for
@@ -62,16 +63,17 @@ static void must(enum err err, const struct database_failure *failure) {
 }
 
 /* Sensors that wander by their last digit. */
-static size_t batch_make(struct prng *prng, int64_t at_ms, unsigned seconds, uint8_t *bytes, size_t size) {
+static size_t batch_make(struct prng *prng, int64_t at_ms, unsigned seconds, unsigned every_s, uint8_t *bytes, size_t size, uint64_t *readings) {
     static double values[POINTS];
     struct bytes_writer writer;
     bytes_writer_init(&writer, bytes, size);
     for (unsigned s = 0; s < seconds; s++)
-        for (uint32_t i = 0; i < POINTS; i++) {
+        for (uint32_t i = (uint32_t)((at_ms / 1000 + s) % every_s); i < POINTS; i += every_s) {
             values[i] += ((double)prng_below(prng, 3) - 1) / 10;
             struct packed_reading reading = {.series = i, .at_ms = at_ms + s * 1000 + i, .value = {.kind = VALUE_NUMBER}};
             reading.value.number = round(values[i] * 10) / 10;
             entry_put_reading(&writer, at_ms, &reading);
+            ++*readings;
         }
     CHECK(!writer.full);
     return writer.length;
@@ -102,10 +104,20 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
+static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s) {
+    uint64_t *const numbers[] = {hours, commit_s, every_s};
+    if (argc < 2 || argc > 5)
+        return false;
+    for (int i = 2; i < argc; i++)
+        if (!text_read_u64(argv[i], numbers[i - 2]))
+            return false;
+    return *commit_s && *commit_s <= 60 && *every_s && *every_s <= 100;
+}
+
 int main(int argc, char **argv) {
-    uint64_t hours = 24, commit_s = 10;
-    if (argc < 2 || (argc > 2 && !text_read_u64(argv[2], &hours)) || (argc > 3 && !text_read_u64(argv[3], &commit_s)) || !commit_s || commit_s > 60) {
-        fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S]]\n");
+    uint64_t hours = 24, commit_s = 10, every_s = 1;
+    if (!arguments_read(argc, argv, &hours, &commit_s, &every_s)) {
+        fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S [EVERY_S]]]\n");
         return 2;
     }
     static uint8_t bytes[1 << 20], sealed[1 << 20];
@@ -119,7 +131,7 @@ int main(int argc, char **argv) {
     prng_init(&prng, 1);
     for (unsigned i = 0; i < POINTS; i++) {
         snprintf(names[i], sizeof(names[i]), "p%u", i);
-        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000};
+        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000 * (uint32_t)every_s};
     }
     CHECK(files_path(argv[1], "spool.db", spool_path) == ERR_OK && files_path(argv[1], "history.db", history_path) == ERR_OK);
     must(database_open(spool_path, DATABASE_FULL, &spool_database, &failure), &failure);
@@ -134,7 +146,9 @@ int main(int argc, char **argv) {
     uint64_t seq = image.next_seq, readings = 0, synced_s = 0;
     for (uint64_t s = 0; s < hours * 3600; s += commit_s, at_ms += (int64_t)commit_s * 1000) {
         bool more;
-        size_t size = batch_make(&prng, at_ms, (unsigned)commit_s, bytes, sizeof(bytes));
+        size_t size = batch_make(&prng, at_ms, (unsigned)commit_s, (unsigned)every_s, bytes, sizeof(bytes), &readings);
+        if (!size)
+            continue;
         struct bytes_writer writer;
         bytes_writer_init(&writer, sealed, sizeof(sealed));
         struct entry entry = {
@@ -144,7 +158,6 @@ int main(int argc, char **argv) {
         must(spool_commit(&spool, &run, &failure), &failure);
         must(history_add(history, at_ms, bytes, size, &failure), &failure);
         seq++;
-        readings += POINTS * commit_s;
         if (s - synced_s >= 30) {
             synced_s = s;
             CHECK(syncfs(folder) == 0);

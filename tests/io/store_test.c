@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "gateway/io/store_spool.h"
 #include "store_fixture.h"
 
 #define ALL 0xFFFF
@@ -272,6 +273,37 @@ static void quota_evicts_readings_first(void **state) {
     fixture_done(&f);
 }
 
+/* A file with the pages of the version before keeps them, its entries, and the quota in bytes. */
+static void larger_pages_stay(void **state) {
+    (void)state;
+    struct store_fixture f;
+    struct database *database;
+    struct database_failure failure;
+    struct stat status;
+    char path[128];
+    fixture_init(&f);
+    f.config.store.spool_bytes_max = 2 << 20;
+    fixture_path(&f, "spool.db", path);
+    assert_int_equal(database_open(path, DATABASE_NORMAL, &database, &failure), ERR_OK); /* makes pages of 4096 */
+    assert_int_equal(spool_create(database, &failure), ERR_OK);
+    database_close(database);
+    uint64_t seq = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_open(&f);
+        assert_int_equal(fixture_submit(&f, LANE_EVENT, seq, seq, 1, 100)->err, ERR_OK);
+        for (seq++; f.image.next_seq + 600 > seq; seq += 10)
+            assert_int_equal(fixture_submit(&f, LANE_READING, seq, seq + 9, 1, 8000)->err, ERR_OK);
+        assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 1), "1");
+        fixture_close(&f);
+    }
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size > 1500000 && status.st_size <= 3 << 20);
+    assert_int_equal(database_open(path, DATABASE_READER, &database, &failure), ERR_OK);
+    assert_int_equal(database_page_size(database), 4096);
+    database_close(database);
+    fixture_done(&f);
+}
+
 static void eviction_counts_only_what_is_undelivered(void **state) {
     (void)state;
     struct store_fixture f;
@@ -328,6 +360,7 @@ int main(void) {
         cmocka_unit_test(series_numbers_are_for_ever),
         cmocka_unit_test(quota_evicts_readings_first),
         cmocka_unit_test(gaps_of_two_lanes_are_told_one_by_one),
+        cmocka_unit_test(larger_pages_stay),
         cmocka_unit_test(eviction_counts_only_what_is_undelivered),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -193,14 +193,14 @@ static void s205_quota_exceeded(void **state) {
                  "[    12.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    12.006] owner <- event alarm smoke-1/smoke returned\n"
                  "[    12.006] owner <- alarm/smoke-1/smoke returned\n"
-                 "[    86.539] gap lane=reading count=1 why=the space for undelivered entries is used up\n"
-                 "[    86.552] owner <- event gap lane=reading count=1 why=the space for undelivered entries is used up\n"
-                 "[    96.539] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[    96.552] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
-                 "[   116.539] gap lane=reading count=119 why=the space for undelivered entries is used up\n"
-                 "[   116.552] owner <- event gap lane=reading count=119 why=the space for undelivered entries is used up\n"
-                 "[   156.539] gap lane=reading count=249 why=the space for undelivered entries is used up\n"
-                 "[   156.552] owner <- event gap lane=reading count=249 why=the space for undelivered entries is used up\n");
+                 "[    99.539] gap lane=reading count=7 why=the space for undelivered entries is used up\n"
+                 "[    99.552] owner <- event gap lane=reading count=7 why=the space for undelivered entries is used up\n"
+                 "[   109.539] gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   109.552] owner <- event gap lane=reading count=54 why=the space for undelivered entries is used up\n"
+                 "[   129.539] gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   129.552] owner <- event gap lane=reading count=119 why=the space for undelivered entries is used up\n"
+                 "[   169.539] gap lane=reading count=249 why=the space for undelivered entries is used up\n"
+                 "[   169.552] owner <- event gap lane=reading count=249 why=the space for undelivered entries is used up\n");
     world_broker_up(world, "city");
     world_run_until(world, 260000);
     world_settle(world);
@@ -208,11 +208,11 @@ static void s205_quota_exceeded(void **state) {
                  "[   228.627] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[   228.627] city <- event alarm smoke-1/smoke returned replayed\n"
                  "[   228.627] city <- event problem smoke-1/smoke open replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=1 why=the space for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=7 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=54 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=119 why=the space for undelivered entries is used up replayed\n"
                  "[   228.627] city <- event gap lane=reading count=249 why=the space for undelivered entries is used up replayed\n"
-                 "[   236.546] city <- event gap lane=reading count=444 why=the space for undelivered entries is used up\n");
+                 "[   249.546] city <- event gap lane=reading count=367 why=the space for undelivered entries is used up\n");
     assert_int_equal(world->gaps_told[LANE_READING], world->evicted[LANE_READING]);
     world_close(world);
 }
@@ -226,10 +226,10 @@ static void s206_memory_used_up(void **state) {
     world_broker_down(world, "city", LINK_UNREACHABLE);
     world_store_failing(world, true);
     world_check_every(world, 200);
-    world_run_until(world, 350000);
+    world_run_until(world, 900000);
     world_store_failing(world, false);
     world_broker_up(world, "city");
-    world_run_until(world, 460000);
+    world_run_until(world, 1010000);
     world_settle(world);
     world_expect(world, "gap|store works|store fails|uplink",
                  "[     0.000] start gateway=sim-04 devices=1 points=60 alarms=1 uplinks=1 next_seq=1\n"
@@ -238,18 +238,20 @@ static void s206_memory_used_up(void **state) {
                  "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
                  "[    10.209] store fails: the operating system reported an error; entries stay in memory\n"
                  "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
-                 "[   307.801] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
-                 "[   317.801] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
-                 "[   337.801] gap lane=reading count=100 why=the store does not take entries and memory is full\n"
-                 "[   350.145] store works again\n"
-                 "[   350.145] gap lane=reading count=61 why=the store does not take entries and memory is full\n"
-                 "[   360.145] gap lane=reading count=4 why=the store does not take entries and memory is full\n"
-                 "[   402.369] uplink city up mqtt=5 window=100\n"
-                 "[   402.374] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
-                 "[   402.374] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
-                 "[   402.374] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
-                 "[   402.374] city <- event gap lane=reading count=61 why=the store does not take entries and memory is full replayed\n"
-                 "[   402.374] city <- event gap lane=reading count=4 why=the store does not take entries and memory is full replayed\n");
+                 "[   773.201] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   783.201] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
+                 "[   803.201] gap lane=reading count=100 why=the store does not take entries and memory is full\n"
+                 "[   843.201] gap lane=reading count=200 why=the store does not take entries and memory is full\n"
+                 "[   900.217] store works again\n"
+                 "[   900.217] gap lane=reading count=285 why=the store does not take entries and memory is full\n"
+                 "[   910.217] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   955.564] uplink city up mqtt=5 window=100\n"
+                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=200 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=285 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n");
     assert_int_equal(world->gaps_told[LANE_READING], world_counters(world)->lost[LANE_READING]);
     world_close(world);
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/prng.h"
 #include "gateway/core/alarm.h"
+#include "gateway/core/decimal.h"
 #include "gateway/core/entry.h"
 
 /* Opens from a block of exactly `size` bytes, so that the sanitizer sees one byte too many. */
@@ -132,6 +133,53 @@ static void test_nan_stays_nan(void **state) {
     assert_true(entry_get_reading(&reader, 0, &back) && isnan(back.value.number));
 }
 
+/* As they come out of a file that was written when every number took its 8 bytes. */
+static void test_unpacked_number(void **state) {
+    (void)state;
+    static const uint8_t bytes[] = {7, 4, 0x01, 0, 0, 0, 0, 0, 0x80, 0x36, 0x40}; /* 22.5 */
+    struct bytes_reader reader;
+    struct packed_reading back;
+    bytes_reader_init(&reader, bytes, sizeof(bytes));
+    assert_true(entry_get_reading(&reader, 1000, &back));
+    assert_true(back.series == 7 && back.at_ms == 1002 && back.value.kind == VALUE_NUMBER && back.value.number == 22.5);
+    assert_false(entry_get_reading(&reader, 1000, &back) || reader.failed);
+}
+
+static size_t number_size(double number) {
+    uint8_t bytes[32];
+    struct bytes_writer body;
+    struct bytes_reader reader;
+    struct packed_reading back;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    entry_put_reading(&body, 0, &(struct packed_reading){.value = {.kind = VALUE_NUMBER, .number = number}});
+    bytes_reader_init(&reader, bytes, body.length);
+    assert_true(entry_get_reading(&reader, 0, &back) && back.value.kind == VALUE_NUMBER);
+    assert_memory_equal(&back.value.number, &number, sizeof(number)); /* the same bits: -0, and a NaN's */
+    return body.length - 3;
+}
+
+static void test_numbers_are_packed_exactly(void **state) {
+    (void)state;
+    static const struct {
+        double number;
+        size_t size;
+    } numbers[] = {
+        {0, 1}, {-0.0, 8}, {63, 1}, {-64, 1}, {64, 2}, {22.5, 2}, {-40.25, 2}, {230.1, 2}, {0.000000001, 1}, {0.1 + 0.2, 8}, {1e15, 8}, {1e300, 8},
+        {INFINITY, 8}, {-INFINITY, 8}, {NAN, 8}, {22.1f, 3}, {-230.17342f, 5}, {3.4e38f, 8}, {9007199254740992.0, 8}, {9007199254740994.0, 8}, {5e-324, 8},
+    };
+    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++)
+        assert_int_equal(number_size(numbers[i].number), numbers[i].size);
+    struct prng prng;
+    prng_init(&prng, 6);
+    for (unsigned i = 0; i < 20000; i++) {
+        double number = (double)(int64_t)(prng_next(&prng) >> (11 + i % 50)) / pow(10, i % 11);
+        uint64_t bits = prng_next(&prng);
+        double any;
+        memcpy(&any, &bits, sizeof(any));
+        assert_true(number_size(number) <= 8 && number_size((double)(float)number) <= 8 && number_size(-number) <= 8 && number_size(any) <= 8);
+    }
+}
+
 /* A reading that nobody here can have written is refused before its words are looked up. */
 static void test_reading_damaged(void **state) {
     (void)state;
@@ -142,7 +190,8 @@ static void test_reading_damaged(void **state) {
         {{1, 0, 0x02 | 0x40, 0, 0}, 5},                       /* a quality of 4 */
         {{1, 0, 0x02 | 0xF0, 0, 0}, 5},                       /* of 15 */
         {{1, 0, 0x02 | 0x30, REASON_NO_RESULT + 1, 0}, 5},    /* a reason past the last */
-        {{1, 0, 0x05}, 3},                                    /* a kind past the last */
+        {{1, 0, 0x06}, 3},                                    /* cut before its packed number */
+        {{1, 0, 0x0F, DECIMALS_MAX + 1, 2}, 5},               /* more decimals than there are */
         {{0x80, 0x80, 0x80, 0x80, 0x10, 0, 0x00}, 7},         /* series 2^32, not 0 */
         {{1, 0}, 2},                                          /* cut before its head */
         {{1, 0, 0x01, 0, 0, 0, 0, 0, 0, 0}, 10},              /* cut within its number */
@@ -327,6 +376,8 @@ int main(void) {
         cmocka_unit_test(test_header_damaged),
         cmocka_unit_test(test_readings),
         cmocka_unit_test(test_nan_stays_nan),
+        cmocka_unit_test(test_unpacked_number),
+        cmocka_unit_test(test_numbers_are_packed_exactly),
         cmocka_unit_test(test_reading_damaged),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_event_words_are_ours),

@@ -258,7 +258,7 @@ static void store(void **state) {
     assert_true(store.readings_per_s == rate && store.card_years == 0);
     assert_true(store.history_bytes == (uint64_t)(rate * 86400 * 10 * 4));
     assert_true(store.needed_bytes == 1000000 + store.history_bytes + 32000000);
-    double first = rate * 10 * 100, day = 86400 * (1100 + (13800 + (first < 13000 ? first : 13000)) / 10 + 76 * rate);
+    double first = rate * 10 * 40, day = 86400 * (1150 + (11000 + (first < 2000 ? first : 2000)) / 10 + 33 * rate);
     assert_true(fabs(store.device_mb_day - day / 1e6) < 1e-6 && fabs(store.device_bytes_reading - day / rate / 86400) < 1e-6);
     config->store.card_bytes = 32000000000;
     config->store.card_cycles = 3000;

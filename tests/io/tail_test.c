@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tail of the history against a plain list of what was put in: batches of every size, restarts, clearings, a file that may not grow;
+ * and a file of the version before, whose tail stood in rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/prng.h"
+#include "gateway/io/store_history.h"
+#include "gateway/io/store_tail.h"
+#include "store_fixture.h"
+
+#define T0 (INT64_C(1795000200000) / SLOT_MS * SLOT_MS)
+#define BATCH_READINGS 3000
+#define LIST_MAX 60000
+
+struct world {
+    struct store_fixture fixture;
+    char path[128];
+    struct database *database;
+    struct tail tail;
+    int64_t slot;
+    unsigned count, found; /* readings; values ascend from 0 */
+    int64_t at_ms[LIST_MAX];
+};
+
+static void file_open(struct world *world) {
+    struct database_failure failure;
+    assert_int_equal(database_open(world->path, DATABASE_NORMAL, &world->database, &failure), ERR_OK);
+    assert_int_equal(history_create(world->database, &failure), ERR_OK);
+    tail_open(&world->tail, world->database);
+}
+
+static struct world *world_begin(void) {
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    fixture_init(&world->fixture);
+    fixture_path(&world->fixture, "history.db", world->path);
+    world->slot = T0 / SLOT_MS;
+    file_open(world);
+    return world;
+}
+
+static void world_end(struct world *world) {
+    database_close(world->database);
+    fixture_done(&world->fixture);
+    free(world);
+}
+
+static bool match(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+    struct world *world = context;
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    assert_true(slot == world->slot);
+    bytes_reader_init(&reader, bytes, size);
+    for (; entry_get_reading(&reader, at_ms, &reading); world->found++) {
+        assert_true(world->found < world->count && reading.value.integer == (int64_t)world->found);
+        assert_true(reading.at_ms == world->at_ms[world->found]);
+    }
+    assert_false(reader.failed); /* whole readings */
+    return true;
+}
+
+static void compare(struct world *world) {
+    world->found = 0;
+    tail_read(world->database, world->slot, world->slot, match, world);
+    assert_int_equal(world->found, world->count);
+    tail_read(world->database, world->slot + 1, INT64_MAX, match, world); /* another slot: nothing */
+    assert_int_equal(world->found, world->count);
+    struct database_failure failure;
+    assert_int_equal(database_clear(world->database, &failure), ERR_OK);
+}
+
+static enum err put(struct world *world, struct prng *prng, unsigned readings) {
+    static uint8_t bytes[BATCH_READINGS * 24];
+    struct bytes_writer writer;
+    struct database_failure failure;
+    int64_t at_ms = world->slot * SLOT_MS + (int64_t)prng_below(prng, SLOT_MS);
+    bytes_writer_init(&writer, bytes, sizeof(bytes));
+    for (unsigned i = 0; i < readings; i++) {
+        struct packed_reading reading = {.series = (uint32_t)(prng_next(prng) >> (44 + prng_below(prng, 20))), .value.kind = VALUE_INTEGER};
+        reading.at_ms = world->at_ms[world->count + i] = at_ms + (int64_t)prng_below(prng, 20000);
+        reading.value.integer = (int64_t)(world->count + i);
+        entry_put_reading(&writer, at_ms, &reading);
+    }
+    assert_false(writer.full);
+    enum err err = tail_add(&world->tail, world->slot, at_ms, bytes, writer.length, &failure);
+    if (err == ERR_OK)
+        world->count += readings;
+    return err;
+}
+
+static void clear(struct world *world) {
+    struct database_failure failure;
+    database_begin(world->database);
+    tail_clear(&world->tail);
+    assert_int_equal(database_end(world->database, &failure), ERR_OK);
+    tail_cleared(&world->tail);
+    world->count = 0;
+}
+
+static void as_a_plain_list(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct prng prng;
+    prng_init(&prng, 12);
+    for (unsigned step = 0; step < 400; step++) {
+        unsigned most = prng_below(&prng, 10) ? 300 : BATCH_READINGS;
+        if (world->count + most > LIST_MAX || prng_below(&prng, 15) == 0) {
+            clear(world);
+            world->slot += (int64_t)prng_below(&prng, 2); /* the same slot again, after it was written early, or the next */
+        }
+        assert_int_equal(put(world, &prng, (unsigned)prng_below(&prng, most)), ERR_OK);
+        if (prng_below(&prng, 5) == 0) {
+            database_close(world->database);
+            file_open(world);
+        }
+        compare(world);
+    }
+    world_end(world);
+}
+
+static void a_file_that_may_not_grow(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct prng prng;
+    prng_init(&prng, 13);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(put(world, &prng, 100), ERR_OK);
+    database_run(world->database, "PRAGMA max_page_count = 1"); /* as many as there are */
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(put(world, &prng, BATCH_READINGS), ERR_FULL);
+        compare(world); /* as before */
+    }
+    database_run(world->database, "PRAGMA max_page_count = 100000");
+    assert_int_equal(put(world, &prng, BATCH_READINGS), ERR_OK);
+    compare(world);
+    database_close(world->database);
+    file_open(world);
+    compare(world);
+    world_end(world);
+}
+
+static bool add_up(void *context, const struct packed_reading *reading) {
+    int64_t *sum = context;
+    *sum += INT64_C(1) << (4 * reading->value.integer);
+    return true;
+}
+
+/* Its rows are read as they stand, beside new blocks, and go when their slot is written. */
+static void a_file_of_version_2(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct database_failure failure;
+    struct history *history;
+    struct arena arena;
+    uint8_t bytes[2][64];
+    struct bytes_writer writers[2];
+    int64_t sum = 0;
+    database_run(world->database, "DROP TABLE tail_block; PRAGMA user_version = 2");
+    for (unsigned i = 0; i < 4; i++) {
+        struct packed_reading reading = {.series = 1, .at_ms = T0 + i, .value = {.kind = VALUE_INTEGER, .integer = i}};
+        if (i % 2 == 0)
+            bytes_writer_init(&writers[i / 2], bytes[i / 2], sizeof(bytes[0]));
+        entry_put_reading(&writers[i / 2], T0, &reading);
+    }
+    struct statement *row = database_prepare(world->database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
+    statement_bind_int(row, 1, T0 / SLOT_MS);
+    statement_bind_int(row, 2, T0);
+    statement_bind_bytes(row, 3, bytes[0], writers[0].length);
+    statement_step(row);
+    database_close(world->database);
+
+    file_open(world);
+    arena_init(&arena);
+    assert_int_equal(history_open(world->database, 8, &world->fixture.config, &arena, &history, &failure), ERR_OK);
+    assert_int_equal(history_add(history, T0, bytes[1], writers[1].length, &failure), ERR_OK);
+    assert_int_equal(history_read(world->database, 1, 0, T0 + 10, add_up, &sum, &failure), ERR_OK);
+    assert_int_equal(sum, 0x1111); /* each once */
+    uint8_t next[64];
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, next, sizeof(next));
+    entry_put_reading(&writer, T0, &(struct packed_reading){.series = 1, .at_ms = T0 + SLOT_MS, .value = {.kind = VALUE_INTEGER, .integer = 4}});
+    assert_int_equal(history_add(history, T0, next, writer.length, &failure), ERR_OK);
+    assert_int_equal(database_number(world->database, "SELECT count(*) FROM tail"), 0);
+    assert_int_equal(database_number(world->database, "SELECT sum(n) FROM chunk"), 4);
+    sum = 0;
+    assert_int_equal(history_read(world->database, 1, 0, T0 + SLOT_MS, add_up, &sum, &failure), ERR_OK);
+    assert_int_equal(sum, 0x11111);
+    history_close(history);
+    arena_done(&arena);
+    world_end(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_a_plain_list),
+        cmocka_unit_test(a_file_that_may_not_grow),
+        cmocka_unit_test(a_file_of_version_2),
+    };
+    return cmocka_run_group_tests_name("tail", tests, NULL, NULL);
+}
