@@ -8,7 +8,7 @@
  *      |                       '---------- RETRYING <----'----------------------------' or nothing for 5 s        | somebody undid it,
  *      |                       ^                                                                                  | or the board lost it
  *      |                       '----------------------------------------------------------------------------------'
- *      '---- any: released by an authorised reset, or by another action that wants the same point otherwise (the newest wish holds)
+ *      '---- any: released by an authorised reset, or by another action that wants the same point otherwise (class fire holds, else the newest wish)
  *
  * Guarantees: once due it is tried until the point reads back what was asked for, also when the alarm has meanwhile returned: what
  * was asked for by a fire is done. It is held until an authorised reset, over restarts too (its record), and each reading of the

@@ -61,8 +61,20 @@ static bool contradicts(const struct config_action *a, const struct config_actio
     return a->device == b->device && a->point == b->point && a->value != b->value;
 }
 
-/* Of two actions that want one point differently the newest wish holds. What gives way is forgotten in the commit that remembers the
- * winner: after a power cut there are never two. */
+static bool of_fire(const struct core *core, uint16_t action) {
+    return core->config->alarms[core->config->actions[action].alarm].class == CLASS_FIRE;
+}
+
+/* The action that a fire wants and that stands against this one, which no fire wants; CONFIG_NONE. */
+static uint16_t fire_against(const struct core *core, uint16_t index) {
+    for (uint16_t i = 0; !of_fire(core, index) && i < core->config->actions_count; i++)
+        if (of_fire(core, i) && action_wanted(&core->actions[i]) && contradicts(core->actions[i].rule, core->actions[index].rule))
+            return i;
+    return CONFIG_NONE;
+}
+
+/* Of two actions that want one point differently the one of class fire holds, else the newest wish. What gives way is forgotten in the
+ * commit that remembers the winner: after a power cut there are never two. */
 static void supersede_others(struct core *core, const struct now *now, uint16_t index) {
     const struct config_action *wanted = core->actions[index].rule;
     for (uint16_t i = 0; i < core->config->actions_count; i++) {
@@ -84,8 +96,8 @@ static bool given_way(const struct core *core, uint16_t index) {
 
 void core_actions_on_start(struct core *core, const struct now *now) {
     for (uint16_t i = 0; i < core->config->actions_count; i++)
-        if (action_wanted(&core->actions[i]) && given_way(core, i)) /* the configuration was changed to a contradiction meanwhile */
-            supersede_others(core, now, i);
+        if (action_wanted(&core->actions[i]) && given_way(core, i) && fire_against(core, i) == CONFIG_NONE)
+            supersede_others(core, now, i); /* the configuration was changed to a contradiction meanwhile */
 }
 
 void core_actions_on_restored(struct core *core, const struct now *now, uint16_t alarm) {
@@ -96,7 +108,16 @@ void core_actions_on_restored(struct core *core, const struct now *now, uint16_t
 
 void core_actions_on_alarm(struct core *core, const struct now *now, uint16_t alarm) {
     for (uint16_t i = 0; i < core->config->actions_count; i++) {
-        if (core->config->actions[i].alarm != alarm || !action_want(&core->actions[i]))
+        if (core->config->actions[i].alarm != alarm)
+            continue;
+        uint16_t fire = fire_against(core, i);
+        if (fire != CONFIG_NONE) {
+            trace_add(core->trace, now->mono_us, TRACE_WARNING, "action %s is not made: %s holds the point for a fire", core->actions[i].rule->name,
+                      core->actions[fire].rule->name);
+            tell(core, now, i, false, "not made: an action of a fire holds this point");
+            continue;
+        }
+        if (!action_want(&core->actions[i]))
             continue;
         core_record_action(core, i, alarm, core->alarms[alarm].event_seq);
         supersede_others(core, now, i);

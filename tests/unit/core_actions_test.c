@@ -36,8 +36,14 @@ static void plant(struct site *site) {
     site->config.alarms_count = 5;
 }
 
-static void plant_unreadable(struct site *site) {
+/* Both of class fire: the newest wish decides. */
+static void plant_equal(struct site *site) {
     plant(site);
+    site->alarms[1].class = CLASS_FIRE;
+}
+
+static void plant_unreadable(struct site *site) {
+    plant_equal(site);
     site->points[RELAY][CHANNEL].verify = false;
 }
 
@@ -189,7 +195,7 @@ static void check_one_wanted(const struct core_rig *rig, unsigned winner) {
 static void test_newest_wish(void **state) {
     (void)state;
     for (uint16_t winner = 0; winner < 2; winner++) {
-        struct core_rig *rig = core_rig_begin(plant);
+        struct core_rig *rig = core_rig_begin(plant_equal);
         hold(rig, 1000, 1 - winner, 1 - winner);
         core_rig_poll(rig, 2000, winner, 0, 11);
         assert_true(core_rig_said(rig, winner ? "action cut gives way to supply" : "action supply gives way to cut"));
@@ -209,11 +215,33 @@ static void test_newest_wish(void **state) {
     }
 }
 
+/* What a fire holds, nothing else takes: not while it burns, not after a restart; after the reset it may. The other way round it gives way. */
+static void test_fire_holds_its_point(void **state) {
+    (void)state;
+    struct core_rig *rig = core_rig_begin(plant);
+    hold(rig, 1000, 0, 0);
+    core_rig_poll(rig, 2000, 1, 0, 11);
+    assert_true(core_rig_said(rig, "action supply is not made: cut holds the point for a fire"));
+    check_one_wanted(rig, 0);
+    core_rig_cut(rig, 3000, true);
+    core_rig_step(rig, 3000);
+    check_one_wanted(rig, 0);
+    assert_int_equal(rig->writes_count, 1);
+    assert_true(rig->writes[0].value == 0);
+    core_rig_end(rig);
+    rig = core_rig_begin(plant);
+    hold(rig, 1000, 1, 1);
+    core_rig_poll(rig, 2000, 0, 0, 11);
+    assert_true(core_rig_said(rig, "action supply gives way to cut"));
+    check_one_wanted(rig, 0);
+    core_rig_end(rig);
+}
+
 /* Comes again while the write it had given up is still under way: it wins again, and nothing fights on. */
 static void test_wanted_again_while_giving_way(void **state) {
     (void)state;
     for (int readable = 0; readable < 2; readable++) {
-        struct core_rig *rig = core_rig_begin(readable ? plant : plant_unreadable);
+        struct core_rig *rig = core_rig_begin(readable ? plant_equal : plant_unreadable);
         core_rig_poll(rig, 1000, 0, 0, 11); /* cut is being written */
         core_rig_poll(rig, 1001, 1, 0, 11); /* supply wants it otherwise, and is handed behind it */
         core_rig_poll(rig, 1002, 0, 0, 9);
@@ -378,6 +406,7 @@ int main(void) {
         cmocka_unit_test(test_undone),
         cmocka_unit_test(test_device_back),
         cmocka_unit_test(test_newest_wish),
+        cmocka_unit_test(test_fire_holds_its_point),
         cmocka_unit_test(test_wanted_again_while_giving_way),
         cmocka_unit_test(test_contradiction_by_configuration),
         cmocka_unit_test(test_open_alarm_without_a_record_of_its_action),
