@@ -227,6 +227,14 @@ struct config {
     char hash[17], profiles_hash[17]; /* FNV-1a 64 of the file's bytes and of the profiles used, in hex: to notice a change, not to prove one */
 };
 
+/* Of a composite the first term with a limit: what its events show as value, unit and limit. NULL: it has none, or is no composite. */
+static inline const struct config_term *config_limit_term(const struct config *config, const struct config_alarm *alarm) {
+    for (uint16_t i = 0; alarm->condition == CONDITION_COMPOSITE && i < alarm->terms_count; i++)
+        if (config->terms[alarm->first_term + i].kind <= TERM_BELOW)
+            return &config->terms[alarm->first_term + i];
+    return NULL;
+}
+
 /* The point behind a device and an index within it. */
 static inline const struct point *config_point(const struct config *config, uint16_t device, uint16_t point) {
     return &config->devices[device].spec.points[point];

@@ -291,7 +291,10 @@ void core_judge_reading(struct core *core, const struct now *now, uint16_t devic
         if (extra && slot->alarm.rule->of_m > 1)
             continue;
         if (slot->alarm.rule->condition == CONDITION_COMPOSITE) {
+            const struct config_term *limit = config_limit_term(core->config, slot->alarm.rule);
             condition_on_reading(&slot->condition, device, reading);
+            if (limit && limit->device == device && limit->point == reading->point && reading->quality == QUALITY_GOOD)
+                slot->alarm.value = reading->value;
             if (!slot->composite_due) /* judged when all readings of this poll are in: core_judge_composites */
                 core->composites_due[core->composites_due_count++] = index;
             slot->composite_due = true;

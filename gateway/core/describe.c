@@ -74,10 +74,13 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
     ret_event->cause = (uint8_t)cause;
     COPY(ret_event->condition, condition_name(rule->condition));
     ret_event->value = alarm->value;
-    if (rule->point != CONFIG_NONE)
+    const struct config_term *limit = config_limit_term(config, rule); /* a composite shows its first */
+    if (limit)
+        COPY(ret_event->unit, config_point(config, limit->device, limit->point)->unit);
+    else if (rule->point != CONFIG_NONE)
         COPY(ret_event->unit, config_point(config, rule->device, rule->point)->unit);
-    ret_event->has_limit = rule->condition <= CONDITION_EQUAL;
-    ret_event->limit = rule->limit;
+    ret_event->has_limit = limit || rule->condition <= CONDITION_EQUAL;
+    ret_event->limit = limit ? limit->limit : rule->limit;
     ret_event->since_ms = alarm->since_ms;
     COPY(ret_event->location, device ? device->location : "");
     COPY(ret_event->zh, rule->zh);

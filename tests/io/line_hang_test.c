@@ -75,6 +75,7 @@ static void a_hanging_thread_is_left_to_itself(void **state) {
     line_init(&first, slave.path);
     line_init(&second, slave.path);
     assert_int_equal(bus_rtu_open(&first.spec, first.poller, &first.trace, &first.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_count(&first, BUS_ANSWERED, 3));
     atomic_store(&hooks->line, 1);
     wait_hung(1);
@@ -89,6 +90,7 @@ static void a_hanging_thread_is_left_to_itself(void **state) {
     assert_true(guest.id == 9 && guest.status == BUS_DISCONNECTED);
     unsigned polls = first.polls;
     assert_int_equal(bus_rtu_open(&second.spec, second.poller, &second.trace, &second.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     assert_true(wait_count(&second, BUS_ANSWERED, 3)); /* its port was not locked */
     assert_int_equal(bus_fixture_count(&second, BUS_DISCONNECTED), 0);
     atomic_store(&hooks->line_freed, true);
@@ -115,6 +117,7 @@ static void a_stop_does_not_wait_for_it(void **state) {
     line_init(&fixture, slave.path);
     atomic_store(&hooks->line, 1);
     assert_int_equal(bus_rtu_open(&fixture.spec, fixture.poller, &fixture.trace, &fixture.sink, &bus), ERR_OK);
+    assert_int_equal(bus_rtu_start(bus), ERR_OK);
     wait_hung(1);
     int64_t begun_us = now_mono_us();
     bus_rtu_close(bus);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core_rig.h"
+#include "gateway/core/describe.h"
 #include "sensors/decode.h"
 
 static void derive(struct site *site, uint16_t device, uint16_t point, enum derive_kind kind, unsigned inputs, struct config_input a,
@@ -180,6 +181,9 @@ static void test_composite_over_two_devices(void **state) {
     assert_int_equal(core_next_wake(&rig->core) <= 60001000, 1);
     core_rig_step(rig, 60001);
     assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    struct alarm_event shown; /* value and limit are those of its first limit */
+    describe_alarm(&rig->site.config, &rig->core.alarms[1].alarm, CAUSE_CONDITION, &shown);
+    assert_true(shown.has_limit && shown.limit == 10 && shown.value.kind == VALUE_NUMBER && shown.value.number == 12);
     core_rig_device(rig, 61000, 0, DEVICE_DEAD); /* the device is gone: the alarm stays */
     core_rig_poll(rig, 62000, 1, 0, 4);
     assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
