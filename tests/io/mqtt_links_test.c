@@ -216,7 +216,7 @@ static void acknowledged_with_an_error(void **state) {
     watch_done(watch);
 }
 
-/* Two clients of one name at a real broker that just hangs up on the first (one that says why: told_to_leave in mqtt_traps_test.c). What
+/* Two clients of one name at a real broker. mosquitto 2.0.11 (Debian 12) just hangs up on the first, 2.0.21 (Debian 13) says why. What
  * becomes of it when they go on like that: same_client_id in tests/unit/uplink_broker_test.c. */
 static void same_client_id(void **state) {
     struct fixture *fixture = *state;
@@ -230,8 +230,9 @@ static void same_client_id(void **state) {
     mqtt_connect(watch->mqtt, 1, 0);
     watch_wait_ups(watch, 1, 1, 5000);
     watch_wait_downs(watch, 0, 1, 5000);
-    assert_int_equal(watch_read(watch, 0).last_down.reason, LINK_LOST);
-    assert_non_null(strstr(watch_read(watch, 0).last_down.text, " broke"));
+    struct watch_uplink first = watch_read(watch, 0);
+    assert_int_equal(first.last_down.reason, LINK_LOST);
+    assert_true(strstr(first.last_down.text, "127.0.0.1:") && (strstr(first.last_down.text, " broke") || strstr(first.last_down.text, "another client")));
     assert_true(watch_read(watch, 1).up);
     watch_done(watch);
 }
