@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "gateway/io/command_look.h"
 #include "gateway/io/hmac.h"
@@ -258,24 +259,6 @@ static cJSON *read_object(struct command *command, const char *text, size_t size
     return NULL;
 }
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool read_hmac(const char *string, uint8_t ret_mac[HMAC_SIZE]) {
-    for (unsigned i = 0; i < HMAC_SIZE; i++) {
-        int high = digit(string[2 * i]), low = high < 0 ? -1 : digit(string[2 * i + 1]);
-        if (low < 0)
-            return false;
-        ret_mac[i] = (uint8_t)(high << 4 | low);
-    }
-    return string[2 * HMAC_SIZE] == '\0';
-}
-
 static bool make_hmac(const struct command_key *key, const char *verb, const char *text, uint8_t ret_mac[HMAC_SIZE]) {
     char bytes[2 * NAME_SIZE + COMMAND_SIZE + 1];
     struct text whole;
@@ -289,15 +272,12 @@ static bool make_hmac(const struct command_key *key, const char *verb, const cha
 }
 
 bool command_json_sign(const struct command_key *key, const char *verb, const char *text, char ret_hmac[COMMAND_HMAC_SIZE]) {
-    static const char digits[] = "0123456789abcdef";
     uint8_t mac[HMAC_SIZE];
+    struct text digits;
     if (!make_hmac(key, verb, text, mac))
         return false;
-    for (unsigned i = 0; i < HMAC_SIZE; i++) {
-        ret_hmac[2 * i] = digits[mac[i] >> 4];
-        ret_hmac[2 * i + 1] = digits[mac[i] & 15];
-    }
-    ret_hmac[2 * HMAC_SIZE] = '\0';
+    text_init(&digits, ret_hmac, COMMAND_HMAC_SIZE);
+    hex_add(&digits, mac, sizeof(mac));
     return true;
 }
 
@@ -311,7 +291,7 @@ static cJSON *open_signed(struct command *command, const struct command_key *key
         refuse(command, "a signed command has 'signed' with its text and 'hmac' with 64 hexadecimal digits, and nothing else");
     else if (!key->bytes)
         refuse(command, "signed commands cannot be checked here: %s", key->missing ? key->missing : "there is no key");
-    else if (!read_hmac(hmac, given))
+    else if (strlen(hmac) != 2 * HMAC_SIZE || !hex_read(hmac, given, HMAC_SIZE))
         refuse(command, "'hmac' is no HMAC-SHA256; expected 64 hexadecimal digits");
     else if (!make_hmac(key, verb, text, right))
         refuse(command, "there is no memory to check the signature; try again");

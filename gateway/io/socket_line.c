@@ -2,7 +2,7 @@
 /* The lines of socket.h. */
 #include <string.h>
 
-#include "base/text.h"
+#include "base/hex.h"
 #include "gateway/io/socket.h"
 
 #define WORDS_MAX 5
@@ -25,25 +25,11 @@ static unsigned split(char *line, char *words[WORDS_MAX + 1]) {
     return count;
 }
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A read that the protocol allows. */
 static bool read_pdu(const char *word, struct pdu *ret_pdu) {
     uint8_t bytes[READ_PDU_SIZE];
-    if (strlen(word) != 2 * READ_PDU_SIZE)
+    if (strlen(word) != 2 * READ_PDU_SIZE || !hex_read(word, bytes, READ_PDU_SIZE))
         return false;
-    for (unsigned i = 0; i < READ_PDU_SIZE; i++) {
-        int high = digit(word[2 * i]), low = digit(word[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
     uint16_t address = (uint16_t)(bytes[1] << 8 | bytes[2]), count = (uint16_t)(bytes[3] << 8 | bytes[4]);
     if (bytes[0] < FC_READ_COILS || bytes[0] > FC_READ_INPUT || count == 0 || (uint32_t)address + count > 0x10000 ||
         count > (bytes[0] <= FC_READ_DISCRETE ? BITS_READ_MAX : REGISTERS_READ_MAX))
@@ -98,16 +84,13 @@ bool socket_line_read(char *line, struct socket_request *ret_request, const char
 }
 
 static void add_answer(const struct guest_answer *answer, struct text *text) {
-    static const char digits[] = "0123456789abcdef";
     const struct pdu *pdu = &answer->pdu;
     bool exception = pdu->size == 2 && (pdu->bytes[0] & EXCEPTION_FLAG) != 0;
     text_add(text, exception ? "exception " : "answer ");
     if (exception)
         text_add_u64(text, pdu->bytes[1]);
-    for (unsigned i = 0; i < pdu->size && !exception; i++) {
-        text_add_char(text, digits[pdu->bytes[i] >> 4]);
-        text_add_char(text, digits[pdu->bytes[i] & 15]);
-    }
+    else
+        hex_add(text, pdu->bytes, pdu->size);
     text_add_char(text, ' ');
     text_add_s64(text, answer->turnaround_us);
 }

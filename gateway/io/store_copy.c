@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fnv.h"
 #include "gateway/io/store_files.h"
 #include "gateway/io/store_spool.h"
 
@@ -38,14 +39,7 @@ static const struct small_table small_tables[] = {
 static const char magic[] = "YHCOPY1\n";
 #define MAGIC_SIZE 8
 #define HEAD_SIZE (MAGIC_SIZE + 8)
-
-/* FNV-1a: found are torn and cut files; nobody is kept from writing a good one. */
-static uint64_t sum_of(const uint8_t *bytes, size_t size) {
-    uint64_t sum = UINT64_C(0xCBF29CE484222325);
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ bytes[i]) * UINT64_C(0x100000001B3);
-    return sum;
-}
+/* Its sum finds torn and cut files; nobody is kept from writing a good one. */
 
 /* ---- writing ---- */
 
@@ -133,10 +127,10 @@ enum err copy_write(const char *dir, struct database *spool, uint64_t *io_sum, s
     if (err == ERR_OK && !fits)
         err = ret_failure->err = ERR_RANGE;
     if (err == ERR_OK) {
-        uint64_t content = sum_of(bytes + HEAD_SIZE, writer.length - HEAD_SIZE);
+        uint64_t content = fnv_add(FNV_START, bytes + HEAD_SIZE, writer.length - HEAD_SIZE);
         if (content != *io_sum) {
             writer.size += 8;
-            bytes_put_u64(&writer, sum_of(bytes, writer.length));
+            bytes_put_u64(&writer, fnv_add(FNV_START, bytes, writer.length));
             if (file_put(dir, bytes, writer.length, &ret_failure->os_error))
                 *io_sum = content;
             else
@@ -217,7 +211,7 @@ enum err copy_restore(const char *dir, struct database *spool, int64_t *ret_at_m
     bool whole = size > HEAD_SIZE + 8 && memcmp(bytes, magic, MAGIC_SIZE) == 0;
     if (whole) {
         bytes_reader_init(&reader, bytes + size - 8, 8);
-        whole = bytes_get_u64(&reader) == sum_of(bytes, size - 8);
+        whole = bytes_get_u64(&reader) == fnv_add(FNV_START, bytes, size - 8);
     }
     if (whole) {
         bytes_reader_init(&reader, bytes + MAGIC_SIZE, size - MAGIC_SIZE - 8);
