@@ -119,16 +119,7 @@ static void make(struct loader *loader, const struct source *source, const struc
     }
     if (!has_room(loader, source, map->key, device))
         return;
-    struct point point = {.name = loader_keep(loader->arena, name),
-                          .zh = keep_name(loader, map, "zh"),
-                          .en = keep_name(loader, map, "en"),
-                          .unit = "",
-                          .derived = true,
-                          .read = READ_HOLDING,
-                          .type = TYPE_F64,
-                          .registers = 4,
-                          .scale = 1,
-                          .class = CLASS_MAINTENANCE};
+    struct point point = derived_point(loader_keep(loader->arena, name), keep_name(loader, map, "zh"), keep_name(loader, map, "en"), "");
     struct loader_derived *derived = add_derived(loader, device, &point);
     derived->source = source;
     derived->node = map;

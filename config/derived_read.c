@@ -272,6 +272,19 @@ static void rate_unit(const char *unit, char ret_unit[UNIT_SIZE]) {
     text_copy(ret_unit, UNIT_SIZE, whole);
 }
 
+struct point derived_point(const char *name, const char *zh, const char *en, const char *unit) {
+    return (struct point){.name = name,
+                          .zh = zh,
+                          .en = en,
+                          .unit = unit,
+                          .derived = true,
+                          .read = READ_HOLDING,
+                          .type = TYPE_F64,
+                          .registers = 4,
+                          .scale = 1,
+                          .class = CLASS_MAINTENANCE};
+}
+
 struct point derived_rate_point(const struct point *base, struct arena *arena) {
     char name[NAME_SIZE + 8], unit[UNIT_SIZE], whole[WORDS_SIZE * 2], zh[WORDS_SIZE], en[WORDS_SIZE];
     snprintf(name, sizeof(name), "%s-rate", base->name);
@@ -280,16 +293,7 @@ struct point derived_rate_point(const struct point *base, struct arena *arena) {
     text_copy(zh, sizeof(zh), whole);
     snprintf(whole, sizeof(whole), "rate of %s", base->en ? base->en : base->name);
     text_copy(en, sizeof(en), whole);
-    return (struct point){.name = loader_keep(arena, name),
-                          .zh = loader_keep(arena, zh),
-                          .en = loader_keep(arena, en),
-                          .unit = loader_keep(arena, unit),
-                          .derived = true,
-                          .read = READ_HOLDING,
-                          .type = TYPE_F64,
-                          .registers = 4,
-                          .scale = 1,
-                          .class = CLASS_MAINTENANCE};
+    return derived_point(loader_keep(arena, name), loader_keep(arena, zh), loader_keep(arena, en), loader_keep(arena, unit));
 }
 
 bool derived_complete(struct loader *loader, struct loader_derived *derived) {

@@ -148,6 +148,8 @@ bool contradiction_find(const struct config_term *terms, uint16_t count, bool *r
 struct loader_derived *derived_of(const struct loader *loader, uint16_t device, uint16_t point); /* NULL: it is read from the device */
 /* The rate of a point over a minute, made when it is not there yet; CONFIG_NONE after an error. */
 uint16_t derived_rate(struct loader *loader, const struct source *source, const struct node *at, uint16_t device, uint16_t point);
+/* A computed point before its unit, class and range are known; the texts are kept, not copied. */
+struct point derived_point(const char *name, const char *zh, const char *en, const char *unit);
 struct point derived_rate_point(const struct point *base, struct arena *arena);
 /* Kind, inputs and parameters as they are written; then, when the inputs are complete, what the result is. False after an error. */
 bool derived_read(struct loader *loader, struct loader_derived *derived);
