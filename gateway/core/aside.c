@@ -5,8 +5,6 @@
 
 #include "base/check.h"
 
-#define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two varints, two bytes, the value */
-
 void aside_init(struct aside *aside, struct arena *arena) {
     *aside = (struct aside){.young = 0};
     for (unsigned i = 0; i < 2; i++)

@@ -28,8 +28,9 @@ static uint64_t hash_id(const char *id) {
 }
 
 static bool done_before(const struct core *core, const struct command *command) {
+    uint64_t hash = hash_id(command->id);
     for (unsigned i = 0; i < COMMANDS_KEPT; i++)
-        if (core->commands.kept[i].expires_ms && core->commands.kept[i].hash == hash_id(command->id))
+        if (core->commands.kept[i].expires_ms && core->commands.kept[i].hash == hash)
             return true;
     return false;
 }
@@ -73,7 +74,7 @@ static const char *refusal(const struct request *request, const struct command_r
 
 /* ---- to what ---- */
 
-uint16_t core_find_device(const struct core *core, const char *name) {
+static uint16_t find_device(const struct core *core, const char *name) {
     for (uint16_t i = 0; i < core->config->devices_count; i++)
         if (strcmp(core_device_name(core, i), name) == 0)
             return i;
@@ -85,7 +86,7 @@ static bool find_named(struct request *request) {
     struct core *core = request->core;
     request->device = request->alarm = request->point = CONFIG_NONE;
     bool own = command->fields & FIELD_ALARM && strcmp(command->device, CORE_GATEWAY) == 0; /* of the gateway itself */
-    if (!own && command->fields & FIELD_DEVICE && (request->device = core_find_device(core, command->device)) == CONFIG_NONE)
+    if (!own && command->fields & FIELD_DEVICE && (request->device = find_device(core, command->device)) == CONFIG_NONE)
         request->why = "there is no such device";
     else if (command->fields & FIELD_ALARM && (request->alarm = core_find_alarm(core, command->device, command->alarm)) == CONFIG_NONE)
         request->why = "the device has no such alarm";

@@ -3,8 +3,7 @@
  *   durable <--> volatile,  room <--> full,  a damaged file put aside
  * At most one event in CORE_DISK_EVERY_US, so that a disk that comes and goes makes no flood; the status comes each minute, so
  * that the last word is told in any case. */
-#include "base/text.h"
-#include "gateway/core/core.h"
+#include "gateway/core/core_parts.h"
 
 #define CORE_DISK_EVERY_US 10000000
 
@@ -27,14 +26,8 @@ void core_on_disk(struct core *core, const struct now *now, const struct disk_st
     if (!changed || now->mono_us < core->disk_due_us)
         return;
     core->disk_due_us = now->mono_us + CORE_DISK_EVERY_US;
-    struct system_event event = {.offset_ms = 0};
-    (void)text_copy(event.what, sizeof(event.what), "store");
-    (void)text_copy(event.detail, sizeof(event.detail), disk_sentence(told, disk));
-    uint8_t bytes[sizeof(event) + 32];
-    struct bytes_writer body;
-    bytes_writer_init(&body, bytes, sizeof(bytes));
-    entry_put_system(&body, &event);
-    core_seal_event(core, now, LANE_EVENT, ENTRY_SYSTEM, &body);
-    trace_add(core->trace, now->mono_us, disk->is_volatile || disk->full ? TRACE_ERROR : TRACE_INFO, "store %s", event.detail);
+    const char *sentence = disk_sentence(told, disk);
+    core_seal_system(core, now, ENTRY_SYSTEM, "store", sentence, 0);
+    trace_add(core->trace, now->mono_us, disk->is_volatile || disk->full ? TRACE_ERROR : TRACE_INFO, "store %s", sentence);
     *told = *disk;
 }

@@ -18,7 +18,6 @@ enum lane core_alarm_lane(const struct core *core, uint16_t alarm);
 const char *core_device_name(const struct core *core, uint16_t device);
 /* The alarm of these names, or CONFIG_NONE. */
 uint16_t core_find_alarm(const struct core *core, const char *device, const char *alarm);
-uint16_t core_find_device(const struct core *core, const char *name);
 
 /* ---- core_alarms.c ---- */
 void core_alarms_init(struct core *core, struct arena *arena);

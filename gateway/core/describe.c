@@ -6,7 +6,7 @@
 
 #include "gateway/core/core.h"
 
-const char *condition_name(enum condition_kind condition) {
+static const char *condition_name(enum condition_kind condition) {
     switch (condition) {
     case CONDITION_ABOVE:
         return "above";

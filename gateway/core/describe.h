@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "gateway/core/event.h"
 
-const char *condition_name(enum condition_kind condition); /* "above" */
 const char *priority_name(enum priority priority);
 
 /* A value as JSON writes it: a number, a string, null. */

@@ -77,6 +77,7 @@ struct packed_reading {
     struct value value;
 };
 
+#define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two varints, two bytes, the value */
 void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading);
 /* Takes the next reading; false at the end or when damaged (then reader->failed). */
 bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading);

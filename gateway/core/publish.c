@@ -6,8 +6,6 @@
 #include "base/check.h"
 #include "base/fnv.h"
 
-#define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two varints, two bytes, the value */
-
 static bool same_policy(const struct config_readings *a, const struct config_readings *b) {
     return a->batch_ms == b->batch_ms && a->on_change == b->on_change && a->at_least_every_ms == b->at_least_every_ms;
 }

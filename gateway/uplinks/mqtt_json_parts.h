@@ -13,8 +13,6 @@ void json_key_u64(struct text *text, const char *name, uint64_t value);
 void json_key_time(const struct mqtt_json *json, struct text *text, const char *name, int64_t wall_ms); /* 0: null */
 void json_key_value(struct text *text, const char *name, const struct value *value);
 void json_key_id(const struct mqtt_json *json, struct text *text, const char *name, uint64_t start, uint64_t seq); /* seq 0: null */
-/* gateway-start-seq, without quotes */
-void json_add_id(const struct mqtt_json *json, struct text *text, uint64_t start, uint64_t seq);
 /* PREFIX/kind[/first[/second]] */
 void json_topic(const struct mqtt_json *json, struct text *topic, const char *kind, const char *first, const char *second);
 bool json_fits(const struct text *topic, const struct text *payload);

@@ -65,7 +65,7 @@ struct uplink {
     struct prng prng;
 
     enum uplink_state state;
-    bool want_connect, want_disconnect, stopping; /* effects that wait for room */
+    bool want_disconnect, stopping; /* effects that wait for room */
     int64_t retry_at_us, up_since_us, close_at_us;
     int64_t since_ms; /* the status topic's "since" */
     uint32_t failures; /* rounds through the list of brokers without a steady connection */
