@@ -150,7 +150,6 @@ static void subscribe(void) {
 
 static int begin(void **state) {
     void *program;
-    char line[512];
     memset(&site, 0, sizeof(site));
     broker_init(&site.broker);
     broker_start(&site.broker, "allow_anonymous true\nmax_queued_messages 0\n");
@@ -163,11 +162,7 @@ static int begin(void **state) {
     assert_int_equal(mkdir(site.state, 0700), 0);
     write_config();
     broker_write(&site.broker, "key", KEY "\n");
-    field_launch(site.program);
-    do
-        field_next_line(site.program, line, sizeof(line));
-    while (line[0] && strcmp(line, "ready") != 0);
-    assert_string_equal(line, "ready");
+    field_launch_ready(site.program);
     subscribe();
     gateway_start();
     (void)wait_line("heard", "yanhuo/v1/t/status "); /* by then both have subscribed */

@@ -135,16 +135,20 @@ int field_begin(void **state) {
     return 0;
 }
 
-int field_begin_ready(void **state) {
-    if (field_begin(state) != 0)
-        return -1;
-    struct field_program *program = *state;
+void field_launch_ready(struct field_program *program) {
     char line[512];
     field_launch(program);
     do
         field_next_line(program, line, sizeof(line));
     while (line[0] && strcmp(line, "ready") != 0);
-    return line[0] ? 0 : -1;
+    assert_string_equal(line, "ready");
+}
+
+int field_begin_ready(void **state) {
+    if (field_begin(state) != 0)
+        return -1;
+    field_launch_ready(*state);
+    return 0;
 }
 
 int field_finish(void **state) {

@@ -29,6 +29,7 @@ int field_begin_ready(void **state);
 int field_finish(void **state);
 
 void field_launch(struct field_program *program);
+void field_launch_ready(struct field_program *program); /* and waits until it is */
 /* The next line it prints, without its end; "" when it ended. */
 void field_next_line(struct field_program *program, char *line, size_t size);
 void field_expect_line(struct field_program *program, const char *wanted);

@@ -91,7 +91,6 @@ static int gateway_wait(void) {
 
 static int begin(void **state) {
     void *program;
-    char line[512];
     memset(&site, 0, sizeof(site));
     if (field_begin(&program) != 0)
         return -1;
@@ -101,11 +100,7 @@ static int begin(void **state) {
     snprintf(site.control, sizeof(site.control), "%s/control", site.state);
     assert_int_equal(mkdir(site.state, 0700), 0);
     write_config();
-    field_launch(site.program);
-    do
-        field_next_line(site.program, line, sizeof(line));
-    while (line[0] && strcmp(line, "ready") != 0);
-    assert_string_equal(line, "ready");
+    field_launch_ready(site.program);
     field_command(site.program, "set meter/current 12.5", "ok");
     gateway_start();
     return 0;

@@ -9,7 +9,6 @@
 #include <stddef.h>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "base/fnv.h"
 #include "base/now.h"
 #include "base/prng.h"
 #include "base/text.h"
@@ -29,9 +29,9 @@
 #include "cut_disk.h"
 #include "field_program.h"
 #include "spool_dump.h"
+#include "subscriber.h"
 
 #define SLOTS (1u << 21)
-#define LINE_MAX_SIZE (1 << 17)
 #define POINTS 100
 #define COMMIT_ENTRIES 60 /* what can be acknowledged between two commits, which bring the cursor */
 #define DELIVERY_US 60000000
@@ -47,11 +47,9 @@ static struct {
     struct field_program *program;
     struct broker broker;
     struct prng prng;
-    pid_t gateway, subscriber;
+    struct subscriber subscriber;
+    pid_t gateway;
     char state[96];
-    int fd; /* what the subscriber prints */
-    char *line;
-    size_t line_size;
     struct known *known;
     unsigned received, twice, committed, restarts;
     char last_time[2][2][40]; /* of the two devices: live, replayed */
@@ -71,12 +69,12 @@ static struct known *known_of(uint64_t start, uint64_t seq) {
 }
 
 static uint64_t content_of(const char *text) {
-    uint64_t sum = UINT64_C(0xCBF29CE484222325);
+    uint64_t sum = FNV_START;
     for (; *text; text++) {
         static const char mark[] = "\"replayed\":";
         if (strncmp(text, mark, sizeof(mark) - 1) == 0)
             text = strchr(text, ',');
-        sum = (sum ^ (uint8_t)*text) * UINT64_C(0x100000001B3);
+        sum = fnv_add(sum, text, 1);
     }
     return sum;
 }
@@ -108,25 +106,6 @@ static void take_line(const char *line) {
     if (strcmp(text, last) < 0)
         fail_msg("after %s came %s", last, line);
     memcpy(last, text, sizeof(text));
-}
-
-static void subscriber_read(int wait_ms) {
-    struct pollfd readable = {.fd = world.fd, .events = POLLIN};
-    while (poll(&readable, 1, wait_ms) > 0) {
-        ssize_t got = read(world.fd, world.line + world.line_size, LINE_MAX_SIZE - 1 - world.line_size);
-        assert_true(got > 0);
-        world.line_size += (size_t)got;
-        char *begin = world.line, *end;
-        while ((end = memchr(begin, '\n', world.line_size - (size_t)(begin - world.line)))) {
-            *end = '\0';
-            take_line(begin);
-            begin = end + 1;
-        }
-        world.line_size -= (size_t)(begin - world.line);
-        memmove(world.line, begin, world.line_size);
-        assert_true(world.line_size < LINE_MAX_SIZE - 1);
-        wait_ms = 0;
-    }
 }
 
 static void note_committed(void *context, const struct entry *entry) {
@@ -170,21 +149,6 @@ static void write_site(void) {
     assert_int_equal(fclose(file), 0);
 }
 
-static void subscribe(void) {
-    char port[8];
-    int out[2];
-    snprintf(port, sizeof(port), "%u", world.broker.port);
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    world.fd = out[0];
-    world.subscriber = fork();
-    if (world.subscriber == 0) {
-        dup2(out[1], STDOUT_FILENO);
-        execlp("stdbuf", "stdbuf", "-oL", "mosquitto_sub", "-p", port, "-q", "1", "-t", "yanhuo/v1/t/#", "-F", "%t %p", (char *)NULL);
-        _exit(127);
-    }
-    close(out[1]);
-}
-
 static bool answers(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/control", world.state);
@@ -206,7 +170,7 @@ static void gateway_start(void) {
         execl(PROGRAM, PROGRAM, "run", "-c", world.program->config, "-s", world.state, (char *)NULL);
         _exit(127);
     }
-    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !answers(); subscriber_read(10))
+    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !answers(); subscriber_read(&world.subscriber, 10))
         assert_true(now_mono_us() < end_us);
     world.restarts++;
 }
@@ -218,7 +182,7 @@ static void flow(int64_t for_us) {
         field_command(world.program, world.level_high ? "set smoke/level 9" : "set smoke/level 0", "ok");
         int64_t step_us = now_mono_us() + 100000;
         while (now_mono_us() < step_us && now_mono_us() < end_us)
-            subscriber_read(5);
+            subscriber_read(&world.subscriber, 5);
     }
 }
 
@@ -245,26 +209,20 @@ static void shell(const char *command) {
 
 static int begin(void **state) {
     void *program;
-    char line[512];
     memset(&world, 0, sizeof(world));
     if (field_begin(&program) != 0)
         return -1;
     world.program = program;
-    world.line = malloc(LINE_MAX_SIZE);
     world.known = calloc(SLOTS, sizeof(*world.known));
-    assert_true(world.line && world.known);
+    assert_non_null(world.known);
     prng_init(&world.prng, 5);
     snprintf(world.state, sizeof(world.state), "%s/state", world.program->folder);
     assert_int_equal(mkdir(world.state, 0700), 0);
     broker_init(&world.broker);
     broker_start(&world.broker, "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n");
     write_site();
-    field_launch(world.program);
-    do
-        field_next_line(world.program, line, sizeof(line));
-    while (line[0] && strcmp(line, "ready") != 0);
-    assert_string_equal(line, "ready");
-    subscribe();
+    field_launch_ready(world.program);
+    subscriber_start(&world.subscriber, world.broker.port, NULL, take_line);
     *state = &world;
     return 0;
 }
@@ -274,15 +232,10 @@ static int finish(void **state) {
         kill(world.gateway, SIGKILL);
         waitpid(world.gateway, NULL, 0);
     }
-    if (world.subscriber > 0) {
-        kill(world.subscriber, SIGKILL);
-        waitpid(world.subscriber, NULL, 0);
-    }
-    close(world.fd);
+    subscriber_stop(&world.subscriber);
     broker_done(&world.broker);
     shell("rm -rf state older unusable");
     free(world.known);
-    free(world.line);
     *state = world.program;
     return field_finish(state);
 }
@@ -292,7 +245,7 @@ static void deliver(void) {
     gateway_start();
     for (int64_t end_us = now_mono_us() + DELIVERY_US; missing() && now_mono_us() < end_us;)
         for (int64_t until_us = now_mono_us() + 500000; now_mono_us() < until_us;)
-            subscriber_read(20);
+            subscriber_read(&world.subscriber, 20);
     assert_int_equal(missing(), 0);
 }
 

@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,20 +21,18 @@
 #include "base/prng.h"
 #include "broker.h"
 #include "field_program.h"
+#include "subscriber.h"
 
 #define ENTRIES_MAX 200000
-#define LINE_MAX_SIZE (1 << 17)
 #define DELIVERY_US 60000000
 
 static struct {
     struct field_program *program;
     struct broker broker;
     struct prng prng;
-    pid_t gateway, subscriber;
+    struct subscriber subscriber;
+    pid_t gateway;
     char state[96];
-    int fd; /* what the subscriber prints */
-    char *line;
-    size_t line_size;
     unsigned char *seen; /* by number */
     unsigned long long start, last_alarm;
     unsigned received, twice, alarms, changes;
@@ -65,25 +62,6 @@ static void take_line(const char *line) {
     world.seen[seq] = 1;
 }
 
-static void subscriber_read(int wait_ms) {
-    struct pollfd readable = {.fd = world.fd, .events = POLLIN};
-    while (poll(&readable, 1, wait_ms) > 0) {
-        ssize_t got = read(world.fd, world.line + world.line_size, LINE_MAX_SIZE - 1 - world.line_size);
-        assert_true(got > 0);
-        world.line_size += (size_t)got;
-        char *begin = world.line, *end;
-        while ((end = memchr(begin, '\n', world.line_size - (size_t)(begin - world.line)))) {
-            *end = '\0';
-            take_line(begin);
-            begin = end + 1;
-        }
-        world.line_size -= (size_t)(begin - world.line);
-        memmove(world.line, begin, world.line_size);
-        assert_true(world.line_size < LINE_MAX_SIZE - 1);
-        wait_ms = 0;
-    }
-}
-
 /* `first` comes before the broker in the list; 0: there is no list. */
 static void write_site(uint16_t first) {
     char list[96] = "";
@@ -99,24 +77,6 @@ static void write_site(uint16_t first) {
             "uplinks: {city: {mqtt: [%s\"mqtt://127.0.0.1:%u\"], readings: {batch: 100ms, on_change: false}}}\n",
             world.program->port, list, world.broker.port);
     assert_int_equal(fclose(file), 0);
-}
-
-static void subscribe(void) {
-    char port[8];
-    int out[2], null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    snprintf(port, sizeof(port), "%u", world.broker.port);
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    world.fd = out[0];
-    world.subscriber = fork();
-    if (world.subscriber == 0) {
-        dup2(out[1], STDOUT_FILENO);
-        dup2(null, STDERR_FILENO); /* what it says of a broker that is away */
-        execlp("stdbuf", "stdbuf", "-oL", "mosquitto_sub", "-p", port, "-q", "1", "-c", "-i", "subscriber", "-t", "yanhuo/v1/t/#", "-F", "%t %p",
-               (char *)NULL);
-        _exit(127);
-    }
-    close(out[1]);
-    close(null);
 }
 
 static void gateway_start(void) {
@@ -137,20 +97,18 @@ static void flow(int64_t for_us) {
         world.changes++;
         field_command(world.program, world.high ? "set smoke/level 9" : "set smoke/level 0", "ok");
         for (int64_t step_us = now_mono_us() + 150000; now_mono_us() < step_us;)
-            subscriber_read(5);
+            subscriber_read(&world.subscriber, 5);
     }
 }
 
 static int begin(void **state) {
     void *program;
-    char line[512];
     memset(&world, 0, sizeof(world));
     if (field_begin(&program) != 0)
         return -1;
     world.program = program;
-    world.line = malloc(LINE_MAX_SIZE);
     world.seen = calloc(ENTRIES_MAX, 1);
-    assert_true(world.line && world.seen);
+    assert_non_null(world.seen);
     prng_init(&world.prng, 9);
     snprintf(world.state, sizeof(world.state), "%s/state", world.program->folder);
     assert_int_equal(mkdir(world.state, 0700), 0);
@@ -161,12 +119,8 @@ static int begin(void **state) {
              world.broker.folder);
     broker_start(&world.broker, lines);
     write_site(0);
-    field_launch(world.program);
-    do
-        field_next_line(world.program, line, sizeof(line));
-    while (line[0] && strcmp(line, "ready") != 0);
-    assert_string_equal(line, "ready");
-    subscribe();
+    field_launch_ready(world.program);
+    subscriber_start(&world.subscriber, world.broker.port, "subscriber", take_line);
     *state = &world;
     return 0;
 }
@@ -177,16 +131,11 @@ static int finish(void **state) {
         kill(world.gateway, SIGKILL);
         waitpid(world.gateway, NULL, 0);
     }
-    if (world.subscriber > 0) {
-        kill(world.subscriber, SIGKILL);
-        waitpid(world.subscriber, NULL, 0);
-    }
-    close(world.fd);
+    subscriber_stop(&world.subscriber);
     broker_done(&world.broker);
     snprintf(command, sizeof(command), "rm -rf '%s'", world.state);
     assert_int_equal(system(command), 0);
     free(world.seen);
-    free(world.line);
     *state = world.program;
     return field_finish(state);
 }
@@ -215,10 +164,10 @@ static void restarted_at_random(void **state) {
     flow(500000);
     field_command(world.program, "set smoke/level 0", "ok");
     for (int64_t until_us = now_mono_us() + 500000; now_mono_us() < until_us;)
-        subscriber_read(20);
+        subscriber_read(&world.subscriber, 20);
     field_command(world.program, "set smoke/level 77", "ok"); /* the last alarm, known by its value */
     for (int64_t end_us = now_mono_us() + DELIVERY_US; !complete() && now_mono_us() < end_us;)
-        subscriber_read(20);
+        subscriber_read(&world.subscriber, 20);
     printf("%u restarts: %u entries received, %u twice or more, %u of %u changes of the alarm\n", restarts, world.received, world.twice, world.alarms,
            world.changes);
     assert_true(complete());
@@ -232,7 +181,7 @@ static void second_of_the_list(void **state) {
     gateway_start();
     field_command(world.program, "set smoke/level 77", "ok");
     for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(complete() && world.health_names_broker) && now_mono_us() < end_us;)
-        subscriber_read(20);
+        subscriber_read(&world.subscriber, 20);
     assert_true(complete());
     assert_true(world.health_names_broker);
 }

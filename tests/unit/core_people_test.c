@@ -23,22 +23,6 @@ static void plant(struct site *site) {
     site->config.actions_count = 1;
 }
 
-static struct alarm_event newest_alarm(const struct core_rig *rig) {
-    struct entry entry;
-    struct alarm_event event = {.state = 0};
-    assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
-    return event;
-}
-
-/* Whether the retained state was to be sent since the last call. */
-static bool retained(struct core_rig *rig, uint16_t alarm) {
-    bool changed = false;
-    for (unsigned i = 0; i < rig->core.changed_count; i++)
-        changed = changed || rig->core.changed[i] == alarm;
-    core_changed_clear(&rig->core);
-    return changed;
-}
-
 /* ---- on a shelf ---- */
 
 /* What came and went on a shelf is an occurrence when it is back, with an id of its own; what it opened on the shelf opens no problem. */
@@ -46,12 +30,12 @@ static void test_owed_has_an_occurrence(void **state) {
     (void)state;
     struct core_rig *rig = core_rig_begin(plant);
     assert_true(core_rig_do(rig, 1000, COMMAND_SHELVE, "device-0/alarm-0"));
-    assert_int_equal(newest_alarm(rig).occurrence_seq, 0);
+    assert_int_equal(core_rig_newest_alarm(rig).occurrence_seq, 0);
     core_rig_poll(rig, 2000, 0, 0, 11);
     assert_int_equal(rig->writes_count, 0);
     core_rig_poll(rig, 3000, 0, 0, 5);
     core_rig_step(rig, 1000 + 600000);
-    struct alarm_event event = newest_alarm(rig);
+    struct alarm_event event = core_rig_newest_alarm(rig);
     assert_true(event.state == ALARM_LATCHED && event.cause == CAUSE_EXPIRED && event.occurrence_seq);
     assert_true(event.since_ms == site_now(2000).wall_ms);
     core_rig_end(rig);
@@ -84,7 +68,7 @@ static void test_configured_shelf(void **state) {
     (void)state;
     struct core_rig *rig = core_rig_begin(with_shelf);
     assert_int_equal(core_rig_state(rig, 1), ALARM_SHELVED);
-    assert_string_equal(newest_alarm(rig).reason, "building works");
+    assert_string_equal(core_rig_newest_alarm(rig).reason, "building works");
     assert_true(core_rig_do(rig, 1000, COMMAND_UNSHELVE, "device-1/alarm-1"));
     struct now now = site_now(2000);
     now.wall_ms += 5000;
@@ -113,7 +97,7 @@ static void test_restart_without_a_clock_ends_shelves(void **state) {
     core_rig_step(rig, 3000);
     core_rig_cut(rig, 4000, false);
     assert_true(core_rig_state(rig, 1) != ALARM_SHELVED && core_rig_state(rig, 2) == ALARM_NORMAL);
-    assert_int_equal(newest_alarm(rig).cause, CAUSE_EXPIRED);
+    assert_int_equal(core_rig_newest_alarm(rig).cause, CAUSE_EXPIRED);
     core_rig_end(rig);
 }
 
@@ -140,7 +124,7 @@ static void test_suppression(void **state) {
     assert_int_equal(core_rig_state(rig, 2), ALARM_SUPPRESSED);
     core_rig_poll(rig, 14000, 1, 0, 5);
     assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED); /* it is there still, now it is told */
-    assert_int_equal(newest_alarm(rig).cause, CAUSE_RELEASE);
+    assert_int_equal(core_rig_newest_alarm(rig).cause, CAUSE_RELEASE);
     core_rig_poll(rig, 15000, 1, 0, 11); /* never touches what is active */
     assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
     core_rig_poll(rig, 16000, 2, 0, 5);
@@ -171,7 +155,7 @@ static void test_both_stages_end_together(void **state) {
     core_rig_poll(rig, 3000, 1, 0, 20);
     core_rig_poll(rig, 4000, 1, 0, 13);
     assert_int_equal(core_rig_state(rig, 2), ALARM_UNACKNOWLEDGED);
-    struct alarm_event event = newest_alarm(rig);
+    struct alarm_event event = core_rig_newest_alarm(rig);
     assert_true(event.cause == CAUSE_RELEASE && event.value.number == 13);
     core_rig_end(rig);
 }
@@ -189,13 +173,13 @@ static void test_escalation(void **state) {
     (void)state;
     struct core_rig *rig = core_rig_begin(escalating);
     core_rig_poll(rig, 1000, 1, 0, 11);
-    assert_int_equal(newest_alarm(rig).priority, PRIORITY_LOW);
+    assert_int_equal(core_rig_newest_alarm(rig).priority, PRIORITY_LOW);
     core_rig_step(rig, 61000);
-    assert_int_equal(newest_alarm(rig).cause, CAUSE_REALARM);
+    assert_int_equal(core_rig_newest_alarm(rig).cause, CAUSE_REALARM);
     core_rig_step(rig, 91000);
-    struct alarm_event event = newest_alarm(rig);
+    struct alarm_event event = core_rig_newest_alarm(rig);
     assert_true(event.cause == CAUSE_ESCALATE && event.priority == PRIORITY_MEDIUM && event.state == ALARM_UNACKNOWLEDGED);
-    assert_true(event.occurrence_seq == rig->core.alarms[1].alarm.occurrence_seq && retained(rig, 1));
+    assert_true(event.occurrence_seq == rig->core.alarms[1].alarm.occurrence_seq && core_rig_retained(rig, 1));
     core_rig_cut(rig, 92000, true);
     struct entry entry;
     core_rig_count(rig, ENTRY_ROSTER, 1, &entry);
@@ -219,7 +203,7 @@ static void test_chatter(void **state) {
         core_rig_poll(rig, ms + 1000, 1, 0, 5);
         if (i == 2)
             told = core_rig_count(rig, ENTRY_ALARM, 1, NULL);
-        assert_true(retained(rig, 1));
+        assert_true(core_rig_retained(rig, 1));
         assert_true(core_rig_state(rig, 1) == ALARM_RETURNED);
     }
     assert_int_equal(core_rig_count(rig, ENTRY_CHATTER, 1, &entry), 1);

@@ -248,3 +248,18 @@ const struct core_rig_record *core_rig_record(const struct core_rig *rig, const 
             return &rig->records[i];
     return NULL;
 }
+
+struct alarm_event core_rig_newest_alarm(const struct core_rig *rig) {
+    struct entry entry;
+    struct alarm_event event = {.state = 0};
+    assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
+    return event;
+}
+
+bool core_rig_retained(struct core_rig *rig, uint16_t alarm) {
+    bool changed = false;
+    for (unsigned i = 0; i < rig->core.changed_count; i++)
+        changed = changed || rig->core.changed[i] == alarm;
+    core_changed_clear(&rig->core);
+    return changed;
+}

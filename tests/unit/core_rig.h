@@ -65,6 +65,9 @@ void core_rig_hush(struct core_rig *rig);
 bool core_rig_said(const struct core_rig *rig, const char *words);
 /* How many entries of this kind were sealed from this seq on, in both lanes of events; *ret_newest is the newest of them. */
 unsigned core_rig_count(const struct core_rig *rig, enum entry_kind kind, uint64_t from_seq, struct entry *ret_newest);
+struct alarm_event core_rig_newest_alarm(const struct core_rig *rig);
+/* Whether the retained state was to be sent since the last call. */
+bool core_rig_retained(struct core_rig *rig, uint16_t alarm);
 const struct core_rig_record *core_rig_record(const struct core_rig *rig, const char *owner, const char *name); /* NULL: none */
 enum lane core_rig_record_lane(const struct core_rig *rig, const char *owner, const char *name); /* of its newest run, also of a removed one's */
 

@@ -39,41 +39,25 @@ static bool walk_stop(struct core_rig *rig, int64_t ms) {
     return core_rig_ask(rig, ms, &command);
 }
 
-static struct alarm_event newest_alarm(const struct core_rig *rig) {
-    struct entry entry;
-    struct alarm_event event = {.state = 0};
-    assert_true(core_rig_count(rig, ENTRY_ALARM, 1, &entry) > 0 && entry_get_alarm(&entry, &event));
-    return event;
-}
-
-/* Whether the retained state was to be sent since the last call. */
-static bool retained(struct core_rig *rig, uint16_t alarm) {
-    bool changed = false;
-    for (unsigned i = 0; i < rig->core.changed_count; i++)
-        changed = changed || rig->core.changed[i] == alarm;
-    core_changed_clear(&rig->core);
-    return changed;
-}
-
 /* Down the whole road marked as a test; neither record nor retained state nor problem; over when the condition is; then it ends. */
 static void test_walk(void **state) {
     (void)state;
     struct core_rig *rig = core_rig_begin(plant);
     core_rig_poll_many(rig, 500, 0, (const double[]){5, 5}, 2);
-    (void)retained(rig, 0);
+    (void)core_rig_retained(rig, 0);
     unsigned records = rig->records_count;
     assert_true(walk(rig, 1000, true, 30));
     core_rig_poll(rig, 2000, 0, 0, 11);
-    struct alarm_event event = newest_alarm(rig);
+    struct alarm_event event = core_rig_newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_UNACKNOWLEDGED && event.cause == CAUSE_CONDITION && event.occurrence_seq);
-    assert_false(retained(rig, 0));
+    assert_false(core_rig_retained(rig, 0));
     assert_int_equal(rig->writes_count, 0); /* inhibited */
     assert_int_equal(core_rig_count(rig, ENTRY_PROBLEM, 1, NULL), 0);
     uint64_t seq = rig->core.alarms[0].event_seq;
     struct now now = site_now(2040);
     core_on_delivered(&rig->core, &now, seq);
     core_rig_poll(rig, 3000, 0, 0, 5);
-    event = newest_alarm(rig);
+    event = core_rig_newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_NORMAL); /* nothing latches in a test */
     assert_true(rig->core.walk.on); /* alarm-4 was not seen yet */
     core_rig_poll(rig, 4000, 0, 1, 11);
@@ -89,9 +73,9 @@ static void test_walk(void **state) {
     assert_true(result.items[0].latency_ms == 40 && result.items[0].at_ms == site_now(2000).wall_ms);
     assert_true(result.items[1].latency_ms == -1 && result.items[1].at_ms == site_now(4000).wall_ms);
     core_rig_poll(rig, 6000, 0, 0, 11); /* from now on it is real */
-    event = newest_alarm(rig);
+    event = core_rig_newest_alarm(rig);
     assert_false(event.test);
-    assert_true(retained(rig, 0));
+    assert_true(core_rig_retained(rig, 0));
     assert_int_equal(rig->writes_count, 1);
     core_rig_end(rig);
 }
@@ -121,12 +105,12 @@ static void test_outside_is_real(void **state) {
     core_rig_poll(rig, 500, 0, 0, 11);
     assert_true(walk(rig, 1000, true, 30));
     core_rig_poll(rig, 2000, 1, 0, 11);
-    assert_false(newest_alarm(rig).test);
+    assert_false(core_rig_newest_alarm(rig).test);
     core_rig_poll(rig, 3000, 0, 0, 5);
-    assert_true(!newest_alarm(rig).test && core_rig_state(rig, 0) == ALARM_LATCHED);
+    assert_true(!core_rig_newest_alarm(rig).test && core_rig_state(rig, 0) == ALARM_LATCHED);
     core_rig_poll(rig, 4000, 0, 0, 11);
-    assert_false(newest_alarm(rig).test);
-    assert_true(retained(rig, 0));
+    assert_false(core_rig_newest_alarm(rig).test);
+    assert_true(core_rig_retained(rig, 0));
     assert_int_equal(rig->core.walk.seen_count, 0);
     core_rig_end(rig);
 }
@@ -145,11 +129,11 @@ static void test_still_in_alarm_at_the_end(void **state) {
         assert_true(rig->core.walk.on && rig->writes_count == 0);
         uint64_t occurrence = rig->core.alarms[0].alarm.occurrence_seq;
         core_rig_step(rig, 61000); /* by itself */
-        struct alarm_event event = newest_alarm(rig);
+        struct alarm_event event = core_rig_newest_alarm(rig);
         assert_true(!event.test && event.cause == CAUSE_WALK_ENDED && event.state == ALARM_UNACKNOWLEDGED);
         assert_true(event.occurrence_seq && event.occurrence_seq != occurrence);
         assert_int_equal(rig->writes_count, 1);
-        assert_true(retained(rig, 0));
+        assert_true(core_rig_retained(rig, 0));
         assert_non_null(core_rig_record(rig, "device-0", "alarm-0"));
         assert_int_equal(core_rig_count(rig, ENTRY_PROBLEM, 1, NULL), 1);
         assert_int_equal(rig->counters.alarms_active, 1);
@@ -167,10 +151,10 @@ static void test_aside_during_the_test(void **state) {
     core_rig_poll(rig, 4000, 0, 0, 5);
     assert_true(walk_stop(rig, 5000));
     assert_int_equal(core_rig_state(rig, 0), ALARM_SHELVED);
-    struct alarm_event event = newest_alarm(rig);
+    struct alarm_event event = core_rig_newest_alarm(rig);
     assert_true(!event.test && event.state == ALARM_SHELVED && event.cause == CAUSE_WALK_ENDED);
     assert_string_equal(event.reason, "welding");
-    assert_true(retained(rig, 0));
+    assert_true(core_rig_retained(rig, 0));
     assert_non_null(core_rig_record(rig, "device-0", "alarm-0"));
     core_rig_cut(rig, 6000, true);
     assert_int_equal(core_rig_state(rig, 0), ALARM_SHELVED);
@@ -184,7 +168,7 @@ static void test_aside_during_the_test(void **state) {
     assert_true(core_rig_do(rig, 5000, COMMAND_UNSHELVE, "device-0/alarm-0"));
     assert_true(walk_stop(rig, 6000));
     assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
-    event = newest_alarm(rig);
+    event = core_rig_newest_alarm(rig);
     assert_true(event.test && event.state == ALARM_NORMAL);
     assert_int_equal(rig->core.alarms[0].alarm.occurrence_seq, 0);
     core_rig_end(rig);
@@ -199,7 +183,7 @@ static void test_restart_ends_a_test(void **state) {
     core_rig_cut(rig, 3000, true);
     assert_int_equal(core_rig_state(rig, 0), ALARM_NORMAL);
     core_rig_poll(rig, 4000, 0, 0, 11);
-    assert_false(newest_alarm(rig).test);
+    assert_false(core_rig_newest_alarm(rig).test);
     assert_int_equal(rig->writes_count, 1);
     core_rig_end(rig);
 }
