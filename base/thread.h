@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads beside the loop: signals belong to the loop, so that every other thread has all of them blocked; its name is what top and a
- * debugger show (15 characters of it). */
+/* Threads beside the loop: signals belong to the loop, so that every other thread has them blocked, all but those of its own faults; its
+ * name is what top and a debugger show (15 characters of it). */
 #ifndef YANHUO_THREAD_H
 #define YANHUO_THREAD_H
 

@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/now.h"
+#include "base/thread.h"
 #include "gateway/io/record_state.h"
 
 #define RING_SIZE (1u << 20) /* a thousand polls, or seven backlog reads: seconds of a disk that stalls */
@@ -166,7 +167,7 @@ static void begin(struct record *record, const struct event *event, const struct
     bytes_writer_init(&writer, record->scratch, SCRATCH_SIZE);
     step_put(&writer, NULL, effects, trace);
     ring_put(record, FRAME_BEGAN, &writer);
-    record->running = pthread_create(&record->thread, NULL, writer_main, record) == 0;
+    record->running = thread_start(&record->thread, writer_main, record, "recorder");
     if (!record->running)
         tell(record, TRACE_WARNING, "nothing is recorded: there is no thread to be had");
 }
