@@ -91,7 +91,7 @@ struct replay {
     enum event_kind differs_kind;
     struct replay_decision *decisions;
     size_t decisions_count, decisions_room;
-    bool damaged, ended;
+    bool damaged;
     int64_t first_ms, last_ms;
 };
 

@@ -53,7 +53,8 @@ static void print_event(const struct replay *replay, const struct event *event, 
 
 static void print_effects(const struct replay *replay) {
     static const char *const names[] = {"write", "release", "store", "history", "cursor", "query", "connect", "disconnect", "send", "reply", "notify",
-                                        "stopped"};
+                                        "stopped", "replace", "restart"};
+    _Static_assert(ARRAY_COUNT(names) == EFFECT_RESTART + 1, "a name for each kind");
     for (unsigned i = 0; replay->options.events && shown(replay) && i < replay->effects.count; i++) {
         const struct effect *effect = &replay->effects.items[i];
         printf("               effect %s %s\n", names[effect->kind], effect->kind == EFFECT_SEND ? effect->send.topic : "");
@@ -241,7 +242,6 @@ void replay_run(struct replay *replay, const struct replay_file *file) {
             on_step(replay, &body);
         else if (kind == FRAME_LOST)
             on_lost(replay, &body);
-        replay->ended = kind == FRAME_END;
     }
     replay->damaged = replay->damaged || damaged;
 }
