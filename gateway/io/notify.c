@@ -24,8 +24,3 @@ void notify_watchdog(void) {
 bool notify_supervised(void) {
     return getenv("NOTIFY_SOCKET") != NULL;
 }
-
-uint64_t notify_watchdog_us(void) {
-    uint64_t usec = 0;
-    return sd_watchdog_enabled(0, &usec) > 0 ? usec : 0;
-}

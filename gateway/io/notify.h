@@ -4,14 +4,11 @@
 #define YANHUO_NOTIFY_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 void notify_ready(void);
 void notify_status(const char *status);
 void notify_stopping(void);
 void notify_watchdog(void);
 bool notify_supervised(void); /* somebody starts the process again when it ends */
-/* How long the manager waits for a sign of life; 0 when it does not watch. */
-uint64_t notify_watchdog_us(void);
 
 #endif

@@ -65,7 +65,6 @@ enum err store_open(const char *dir, const struct config *config, struct arena *
     store->sink = *sink;
     store->disk.config = config;
     store->disk.sink = &store->sink;
-    store->disk.lock_fd = -1;
     enum err err = disk_start(&store->disk, dir, arena, ret_image);
     for (unsigned i = 0; err == ERR_OK && i < config->uplinks_count; i++)
         err = (store->rows[i] = malloc(QUERY_ROWS_SIZE)) ? ERR_OK : ERR_NOMEM;
