@@ -45,7 +45,6 @@ extern const unsigned estimate_silent[ESTIMATE_CASES]; /* 0, 1, 3 */
 struct estimate_fire {
     uint16_t device;
     const struct plan_request *request;
-    int64_t own_us; /* of its transaction */
     int64_t seen_us[ESTIMATE_CASES];
 };
 NODISCARD enum err estimate_fires(const struct config *config, uint16_t bus, struct arena *scratch, struct estimate_fire **ret_fires,

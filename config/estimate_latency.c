@@ -147,7 +147,7 @@ enum err estimate_fires(const struct config *config, uint16_t bus, struct arena 
         if (!work->request->fire)
             continue;
         struct estimate_fire *fire = &(*ret_fires)[(*ret_count)++];
-        *fire = (struct estimate_fire){.device = work->device, .request = work->request, .own_us = work->cost_us};
+        *fire = (struct estimate_fire){.device = work->device, .request = work->request};
         fill_seen(config, bus, &line, work, fire->seen_us);
     }
     return ERR_OK;

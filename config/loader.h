@@ -40,7 +40,6 @@ struct loader_derived {
 };
 
 struct loader_alarm {
-    const struct node *node; /* where it can be complained about: NULL for one from a profile */
     bool removed;
     uint32_t index; /* once the removed ones are gone */
     const struct source *suppressed_source;
@@ -159,7 +158,6 @@ struct point loader_limits(const struct loader *loader, uint16_t device, uint16_
 
 /* The alarm "device/alarm" or one of the site's own, as a place in the whole list; reports what does not exist. */
 uint32_t loader_find_alarm(const struct loader *loader, const struct source *source, const struct node *node);
-uint32_t loader_device_alarm(const struct loader *loader, uint16_t device, const char *name); /* NAMES_NONE */
 
 /* Minutes east of UTC now; false when there is no such zone. */
 bool timezone_offset(const char *name, int *ret_minutes);

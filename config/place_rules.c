@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "config/scalar.h"
 
 #define KINDS 4
 #define DEPTH_MAX 5 /* place_rules_file.c has refused deeper ones */
@@ -271,11 +270,8 @@ static uint16_t find_provider(const struct loader *loader, const struct rule_set
 }
 
 static bool has_rated_current(const struct loader *loader, uint16_t device) {
-    const struct node *rated = node_get(loader->devices_more[device].node, "rated_current");
-    double amperes;
-    const char *unit;
-    return rated && rated->kind == NODE_SCALAR && scalar_quantity(rated->text, &amperes, &unit) && strcmp(unit, "A") == 0 && amperes > 0 &&
-           amperes <= RATED_MAX;
+    double amperes = loader->devices[device].rated_current;
+    return amperes > 0 && amperes <= RATED_MAX;
 }
 
 /* True when something came of it: it is used, or it is told why not. */

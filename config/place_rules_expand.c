@@ -199,13 +199,10 @@ static void add_amperes(const struct rule_use *use, struct node *map, const stru
 }
 
 static void add_limits(const struct rule_use *use, struct node *map) {
-    const struct loader_device *more = &use->loader->devices_more[use->device];
+    double amperes = use->loader->devices[use->device].rated_current;
     const struct node *rated = schema_member(&schema_rule, use->rule, "rated"), *stoves = schema_member(&schema_rule, use->rule, "by_stoves");
-    double amperes = 0;
-    const char *unit;
-    if (rated && node_get(more->node, "rated_current") && scalar_quantity(node_get(more->node, "rated_current")->text, &amperes, &unit))
-        for (const struct node *factor = rated->first; factor; factor = factor->next)
-            add_amperes(use, map, factor, amperes);
+    for (const struct node *factor = rated && amperes > 0 ? rated->first : NULL; factor; factor = factor->next)
+        add_amperes(use, map, factor, amperes);
     const struct node *limit = NULL;
     uint64_t from, best = 0;
     for (const struct node *node = stoves ? stoves->first : NULL; node; node = node->next)
@@ -284,8 +281,7 @@ static void add_of(const struct rule_use *use, struct node *map, const struct co
 
 /* What the profile says of its alarm, in the words of a site. */
 static void add_profile_alarm(const struct rule_use *use, struct node *map, const struct config_alarm *own) {
-    static const char *const classes[] = {"fire", "electrical", "compliance", "fault", "maintenance"}, *const priorities[] = {"low", "medium",
-                                                                                                                              "high"};
+    static const char *const priorities[] = {"low", "medium", "high"};
     const struct node *at = use->rule->key;
     const struct device_spec *spec = &use->loader->devices[use->device].spec;
     const struct point *point = &spec->points[own->point];
@@ -305,7 +301,7 @@ static void add_profile_alarm(const struct rule_use *use, struct node *map, cons
     add_of(use, map, own);
     if (own->latch)
         add_scalar(use, map, at, "latch", "true");
-    add_scalar(use, map, at, "class", classes[own->class]);
+    add_scalar(use, map, at, "class", alarm_class_name(own->class));
     add_scalar(use, map, at, "priority", priorities[own->priority]);
     if (own->zh)
         add_scalar(use, map, at, "zh", own->zh);

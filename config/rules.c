@@ -85,8 +85,7 @@ static void check_locations(const struct loader *loader) {
 
 static void check_presence(struct loader *loader) {
     const struct config *config = loader->config;
-    bool devices = node_get(loader->site.root, "devices") && config->devices_count == 0;
-    if (config->devices_count == 0 && (devices || !node_get(loader->site.root, "devices")))
+    if (config->devices_count == 0)
         source_warning(&loader->site, NULL, "no devices: there is nothing to read");
     if (config->uplinks_count == 0)
         source_warning(&loader->site, NULL, "no uplinks: alarms and readings stay in the gateway");

@@ -64,7 +64,7 @@ static const struct schema_key rule_derived_keys[] = {
     {.name = "for", .type = SCHEMA_MAP, .of = &schema_rule_for, .required = true, .en = "Which devices it is for.", .zh = "适用的设备。"},
     {.name = "point", .type = SCHEMA_MAP, .of = &schema_derived, .required = true, .en = "The derived point, as under 'derived:' of a site.", .zh = "派生测点。"},
 };
-SHAPE(schema_rule_derived, rule_derived_keys);
+static SHAPE(schema_rule_derived, rule_derived_keys);
 
 static const struct schema_key rule_keys[] = {
     {.name = "title", .type = SCHEMA_MAP, .of = &schema_title, .required = true, .en = "What it watches.", .zh = "监视什么。"},

@@ -177,7 +177,7 @@ static void add_device_alarms(struct loader *loader, uint16_t index) {
     more->alarms_count = loader->alarms_count - more->first_alarm;
 }
 
-uint32_t loader_device_alarm(const struct loader *loader, uint16_t device, const char *name) {
+static uint32_t device_alarm(const struct loader *loader, uint16_t device, const char *name) {
     const struct loader_device *more = &loader->devices_more[device];
     for (uint32_t i = 0; i < more->alarms_count; i++)
         if (strcmp(loader->alarms[more->first_alarm + i].name, name) == 0)
@@ -255,14 +255,13 @@ static void read_override(struct loader *loader, const struct node *map) {
     uint32_t device = loader_find(loader, &loader->site, LOADER_DEVICE, map->key, device_name);
     if (device == NAMES_NONE)
         return;
-    uint32_t index = loader_device_alarm(loader, (uint16_t)device, name);
+    uint32_t index = device_alarm(loader, (uint16_t)device, name);
     if (index == NAMES_NONE) {
         tell_no_alarm(loader, &loader->site, map->key, (uint16_t)device, name,
                       " to change; a new one is named without the device, which its point tells");
         return;
     }
     struct config_alarm *alarm = &loader->alarms[index];
-    loader->alarms_more[index].node = map;
     refuse_override(loader, map);
     if (schema_u64(&schema_alarm, map, "remove")) {
         remove_alarm(loader, map, index);
@@ -294,7 +293,7 @@ static void read_new(struct loader *loader, const struct node *map) {
     fresh.device = CONFIG_NONE;
     if (!read_fresh(loader, &loader->site, map, &fresh))
         return;
-    if (loader_device_alarm(loader, fresh.device, fresh.name) != NAMES_NONE) {
+    if (device_alarm(loader, fresh.device, fresh.name) != NAMES_NONE) {
         source_error(&loader->site, map->key, "the device '%s' has an alarm '%s' already; to change it write '%s/%s:'",
                      loader->devices[fresh.device].spec.name, fresh.name, loader->devices[fresh.device].spec.name, fresh.name);
         return;
@@ -304,7 +303,6 @@ static void read_new(struct loader *loader, const struct node *map) {
         return;
     *alarm = fresh;
     uint32_t place = (uint32_t)(alarm - loader->alarms);
-    loader->alarms_more[place].node = map;
     note_suppression(loader, &loader->site, map, place);
     names_add(&loader->site_alarms_names, fresh.name, place);
 }
@@ -355,7 +353,7 @@ uint32_t loader_find_alarm(const struct loader *loader, const struct source *sou
         uint32_t device = loader_find(loader, source, LOADER_DEVICE, when, device_name);
         if (device == NAMES_NONE)
             return NAMES_NONE;
-        uint32_t index = loader_device_alarm(loader, (uint16_t)device, name);
+        uint32_t index = device_alarm(loader, (uint16_t)device, name);
         uint32_t own = names_find(&loader->site_alarms_names, name);
         if (index == NAMES_NONE && own != NAMES_NONE && loader->alarms[own].device == device)
             index = own;
