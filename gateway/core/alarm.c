@@ -40,8 +40,6 @@
  * service ends by itself. What latches, and what is fire, is never settled by being put aside (the standard's G -> A is narrowed). */
 #include "gateway/core/alarm.h"
 
-#include <string.h>
-
 #include "base/check.h"
 #include "sensors/decode.h"
 

@@ -5,8 +5,6 @@
  * that changed it; a point of a device that died is told bad once, whatever request would have read it. */
 #include "gateway/core/core_parts.h"
 
-#include <string.h>
-
 #include "base/check.h"
 #include "base/text.h"
 #include "gateway/core/describe.h"

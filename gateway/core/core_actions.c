@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Local actions on the road: an alarm makes a point be written, readings of the point are compared with what is wanted, and what
  * cannot be carried out is an alarm of its own. Writes by command go the same way, once. */
-#include <stdio.h>
-#include <string.h>
-
-#include "base/check.h"
 #include "base/text.h"
 #include "gateway/core/core_parts.h"
 #include "gateway/core/describe.h"

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/text.h"
 #include "gateway/core/core_parts.h"
 #include "gateway/core/describe.h"
@@ -298,7 +297,9 @@ void core_judge_reading(struct core *core, const struct now *now, uint16_t devic
             if (!slot->composite_due) /* judged when all readings of this poll are in: core_judge_composites */
                 core->composites_due[core->composites_due_count++] = index;
             slot->composite_due = true;
-        } else if (reading->quality != QUALITY_GOOD) {
+            continue;
+        }
+        if (reading->quality != QUALITY_GOOD) {
             alarm_on_blind(&slot->alarm, now);
         } else {
             if (alarm_on_value(&slot->alarm, now, &reading->value, &cause))

@@ -10,7 +10,6 @@
 #include "base/fnv.h"
 #include "base/text.h"
 #include "gateway/core/core_parts.h"
-#include "sensors/decode.h"
 #include "sensors/poller.h"
 
 struct request {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Walk tests and problems on the road: what people do about alarms, told as records. */
-#include <string.h>
-
 #include "base/text.h"
 #include "gateway/core/core_parts.h"
 

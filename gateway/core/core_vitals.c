@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "gateway/core/core_parts.h"
 
 struct part_text { /* %s is the bus or the uplink */

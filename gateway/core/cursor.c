@@ -53,6 +53,10 @@ bool cursor_add(struct cursor *cursor, uint64_t from, uint64_t to) {
     return true;
 }
 
+uint64_t cursor_reach(const struct cursor *cursor) {
+    return cursor->ranges_count ? cursor->ranges[cursor->ranges_count - 1].to : cursor->low;
+}
+
 uint64_t cursor_next(const struct cursor *cursor, uint64_t seq) {
     if (seq <= cursor->low)
         seq = cursor->low + 1;

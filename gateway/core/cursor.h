@@ -26,6 +26,9 @@ struct cursor {
  * id makes harmless. Returns true when the cursor changed. */
 bool cursor_add(struct cursor *cursor, uint64_t from, uint64_t to);
 
+/* The highest seq that is acknowledged. */
+uint64_t cursor_reach(const struct cursor *cursor);
+
 /* The first seq at or above `seq` that is not acknowledged. */
 uint64_t cursor_next(const struct cursor *cursor, uint64_t seq);
 

@@ -26,9 +26,6 @@
 #include "gateway/core/vitals.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include "base/text.h"
 
 #define S INT64_C(1000000)
 

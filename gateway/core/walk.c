@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/core/walk.h"
 
-#include <string.h>
-
 #include "base/text.h"
 
 void walk_init(struct walk *walk, const struct config *config, struct arena *arena) {

@@ -295,8 +295,7 @@ static uint64_t seq_limit(const struct store_disk *disk) {
     uint64_t limit = disk->told.next_seq > disk->newest_seq ? disk->told.next_seq : disk->newest_seq + 1;
     for (unsigned i = 0; i < disk->config->uplinks_count; i++)
         for (unsigned lane = 0; lane < LANES_COUNT; lane++) { /* readings are acknowledged before their run comes */
-            const struct cursor *cursor = &disk->cursors[i][lane];
-            uint64_t reach = cursor->ranges_count ? cursor->ranges[cursor->ranges_count - 1].to : cursor->low;
+            uint64_t reach = cursor_reach(&disk->cursors[i][lane]);
             limit = reach >= limit ? reach + 1 : limit;
         }
     return limit;

@@ -159,10 +159,6 @@ static bool ranges_read(const uint8_t *bytes, size_t size, struct cursor *cursor
     return !reader.failed;
 }
 
-static uint64_t cursor_reach(const struct cursor *cursor) {
-    return cursor->ranges_count ? cursor->ranges[cursor->ranges_count - 1].to : cursor->low;
-}
-
 static int uplink_index(const struct config *config, const char *name) {
     for (int i = 0; i < config->uplinks_count; i++)
         if (strcmp(config->uplinks[i].name, name) == 0)

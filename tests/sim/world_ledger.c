@@ -65,7 +65,7 @@ static void check_passed(struct world *world, uint16_t uplink, uint64_t seq, con
 }
 
 void ledger_cursor(struct world *world, uint16_t uplink, enum lane lane, const struct cursor *cursor) {
-    uint64_t reach = cursor->ranges_count ? cursor->ranges[cursor->ranges_count - 1].to : cursor->low;
+    uint64_t reach = cursor_reach(cursor);
     for (uint64_t seq = world->cursor_checked[uplink][lane] + 1; seq <= reach && seq <= world->newest_seq; seq++)
         if (world->ledger[seq].stored && world->ledger[seq].lane == lane)
             check_passed(world, uplink, seq, cursor);

@@ -34,10 +34,6 @@ void world_store_quota(struct world *world, uint64_t bytes) {
 
 /* ---- start ---- */
 
-static uint64_t cursor_reach(const struct cursor *cursor) {
-    return cursor->ranges_count ? cursor->ranges[cursor->ranges_count - 1].to : cursor->low;
-}
-
 void store_image(struct world *world, struct arena *arena, struct store_image *ret_image) {
     const struct config *config = world->config;
     struct model_store *store = &world->store;

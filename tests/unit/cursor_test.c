@@ -90,7 +90,7 @@ static void test_random(void **state) {
             for (uint64_t i = from; i <= to; i++)
                 set[i] = true;
             if (full && changes) { /* what lies above the highest range may be gone */
-                uint64_t top = cursor.ranges_count ? cursor.ranges[cursor.ranges_count - 1].to : cursor.low;
+                uint64_t top = cursor_reach(&cursor);
                 for (uint64_t i = top + 1; i <= UNIVERSE; i++) {
                     forgotten += set[i];
                     set[i] = false;
