@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "gateway/io/store_database.h"
 
 #define SECTOR 512
 #define FILES_MAX 64
@@ -271,9 +272,9 @@ static int on_delete(sqlite3_vfs *vfs, const char *name, int sync_folder) {
 }
 
 void cut_install(void) {
-    real_vfs = sqlite3_vfs_find(NULL);
-    cut_vfs = *real_vfs;
-    cut_vfs.zName = "cut";
+    real_vfs = sqlite3_vfs_find(DATABASE_VFS);
+    CHECK(real_vfs);
+    cut_vfs = *real_vfs; /* and its name, by which it is then found first */
     cut_vfs.szOsFile = (int)sizeof(struct cut_file) + real_vfs->szOsFile;
     cut_vfs.pNext = NULL;
     cut_vfs.xOpen = on_open;
