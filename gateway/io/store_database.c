@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pragmas and their reasons: WAL, because an append costs one fsync and readers do not wait; pages of 4096 as file systems
- * have it, and of 1024 where each commit is synced: a small one does not need whole blocks of the log then (a sixth less was
- * written at commits of 5 s). No auto_vacuum: freed pages are reused. They are not written once more with zeros, as some systems
+/* Pragmas and their reasons: WAL, because an append costs one fsync and readers do not wait; small pages, because each one that a
+ * commit touches goes whole into the log: of 1024 where each commit is synced (a sixth less was written at commits of 5 s than with 4096),
+ * of 2048 for the history (4 to 15 % less than with 4096, and read faster than of 1024). No auto_vacuum: freed pages are reused. They are not written once more with zeros, as some systems
  * build the library. A small cache, because the gateway shares a small board. The files are this process's alone (unix-excl): the index of
  * the log then lies in its memory, and not in a mapped file whose pages the kernel writes back every 30 s, 47 MB a day. Another program gets
  * "locked" until the gateway has ended. */

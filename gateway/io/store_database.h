@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-#define DATABASE_PAGE_SIZE 4096       /* of a new file */
+#define DATABASE_PAGE_SIZE 2048       /* of a new file; store_database.c says why */
 #define DATABASE_PAGE_SIZE_FULL 1024  /* of one whose commits are all synced: a small commit is then a small write */
 
 #define DATABASE_VFS "unix-excl"      /* the library's own way to the files, with a lock held on them all the time */

@@ -323,7 +323,7 @@ enum err history_open(struct database *database, uint32_t series_count, const st
     *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE, .lowest = INT64_MAX};
     history->days = config->store.history_days;
     history->rollup_days = config->store.rollup_days;
-    history->pages_max = history->pages_quota = (int64_t)(config->store.history_bytes_max / DATABASE_PAGE_SIZE);
+    history->pages_max = history->pages_quota = (int64_t)config->store.history_bytes_max / database_page_size(database);
     history->rollup = rollup_open(database, series_count, config->utc_offset_minutes, arena);
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
     pool_init(history, slot_readings(config), arena);

@@ -7,6 +7,7 @@
 #include "gateway/core/entry.h"
 
 #define BLOCK_HEAD_SIZE 16
+#define BLOCK_SIZE_MOST 4050 /* in pages of 4096 */
 #define RECORD_HEAD_SIZE 12 /* at most: two bytes of size, ten of time */
 
 const char tail_sql[] = "CREATE TABLE IF NOT EXISTS tail_block(id INTEGER PRIMARY KEY, body BLOB NOT NULL)";
@@ -35,6 +36,18 @@ static size_t block_walk(struct walk *walk, int64_t slot, struct bytes_reader *b
     return block->position;
 }
 
+/* This block is the last one so far: it is what the next record is added to. */
+static void tail_take(struct tail *tail, struct database *database, int64_t number, uint64_t generation, const uint8_t *bytes, size_t size,
+                      size_t used) {
+    *tail = (struct tail){.database = database, .number = number, .generation = generation, .used = used};
+    if (size != TAIL_BLOCK_SIZE) {
+        tail->number++;
+        tail->used = 0;
+        return;
+    }
+    memcpy(tail->block, bytes, used);
+}
+
 /* All blocks that count. With `tail` the last one is taken into it. */
 static void blocks_walk(struct database *database, struct walk *walk, struct tail *tail) {
     struct statement *select = database_prepare(database, "SELECT id, body FROM tail_block ORDER BY id");
@@ -47,14 +60,11 @@ static void blocks_walk(struct database *database, struct walk *walk, struct tai
         uint64_t of = bytes_get_u64(&block);
         int64_t slot = (int64_t)bytes_get_u64(&block);
         generation = number ? generation : of;
-        if (block.failed || of != generation || statement_int(select, 0) != number || size != TAIL_BLOCK_SIZE)
+        if (block.failed || of != generation || statement_int(select, 0) != number || size > BLOCK_SIZE_MOST)
             break;
         size_t used = block_walk(walk, slot, &block);
-        if (tail) {
-            *tail = (struct tail){.database = database, .number = number, .generation = generation, .used = used};
-            memcpy(tail->block, bytes, size);
-            memset(tail->block + used, 0, size - used);
-        }
+        if (tail)
+            tail_take(tail, database, number, generation, bytes, size, used);
     }
     statement_done(select);
 }

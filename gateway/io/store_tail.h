@@ -5,6 +5,8 @@
  *   block   generation u64, slot u64, then records; the rest is zeros
  *   record  bytes varint (0: the end), at_ms zigzag, that many bytes of whole packed readings
  *
+ * Blocks of another size are of a file with other pages, made before; they are read and no longer added to.
+ *
  * Block 0 tells the generation that counts; blocks 1, 2 ... follow it as long as theirs is the same, all of one slot. Clearing is a new
  * generation in block 0. Up to version 2 of the file there was a row a batch, in the table `tail`: those are read, and go with the first
  * clearing. */
@@ -13,7 +15,7 @@
 
 #include "gateway/io/store_database.h"
 
-#define TAIL_BLOCK_SIZE 4050 /* with its row's head it fits a page of DATABASE_PAGE_SIZE without a second one */
+#define TAIL_BLOCK_SIZE 2002 /* with its row's head it fits a page of DATABASE_PAGE_SIZE without a second one */
 
 struct tail {
     struct database *database;

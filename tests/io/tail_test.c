@@ -146,6 +146,29 @@ static void a_file_that_may_not_grow(void **state) {
     world_end(world);
 }
 
+/* As a program before this one left them: everything is read, and what comes goes into blocks of its own. */
+static void blocks_of_another_size(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct prng prng;
+    prng_init(&prng, 14);
+    assert_int_equal(put(world, &prng, BATCH_READINGS), ERR_OK);
+    database_run(world->database, "UPDATE tail_block SET body = CAST(body || zeroblob(2048) AS BLOB)");
+    assert_true(database_number(world->database, "SELECT min(length(body)) FROM tail_block") == TAIL_BLOCK_SIZE + 2048);
+    database_close(world->database);
+    file_open(world);
+    compare(world);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(put(world, &prng, 50), ERR_OK);
+        compare(world);
+        database_close(world->database);
+        file_open(world);
+    }
+    clear(world);
+    compare(world);
+    world_end(world);
+}
+
 static bool add_up(void *context, const struct packed_reading *reading) {
     int64_t *sum = context;
     *sum += INT64_C(1) << (4 * reading->value.integer);
@@ -201,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_a_plain_list),
         cmocka_unit_test(a_file_that_may_not_grow),
+        cmocka_unit_test(blocks_of_another_size),
         cmocka_unit_test(a_file_of_version_2),
     };
     return cmocka_run_group_tests_name("tail", tests, NULL, NULL);
