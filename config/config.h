@@ -187,6 +187,8 @@ struct config_store {
     uint32_t history_days;
     uint64_t history_bytes_max; /* whichever of both is reached first */
     uint32_t rollup_days;
+    uint32_t event_days, record_days; /* also after delivery; records: problems, maintenance, walk tests */
+    uint64_t events_bytes_max;        /* of both */
     uint64_t card_bytes; /* 0: nothing is said of it */
     uint32_t card_cycles;
 };

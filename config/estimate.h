@@ -83,7 +83,7 @@ struct estimate_store {
     double device_bytes_reading, device_mb_day; /* the file system's own journal included */
     double card_years;                          /* 0: no card is named */
     uint64_t history_bytes, rollup_bytes;       /* at their full age, or their quota */
-    uint64_t needed_bytes;                      /* with the spool, the logs and the ballast */
+    uint64_t needed_bytes;                      /* with the spool, the events, the logs and the ballast */
 };
 void estimate_store(const struct config *config, struct estimate_store *ret_estimate);
 

@@ -56,5 +56,5 @@ void estimate_store(const struct config *config, struct estimate_store *ret_esti
         ret_estimate->card_years = (double)store->card_bytes * store->card_cycles / WRITE_AMPLIFICATION / day / 365.25;
     ret_estimate->rollup_bytes = (uint64_t)rollup;
     ret_estimate->history_bytes = history < (double)store->history_bytes_max ? (uint64_t)history : store->history_bytes_max;
-    ret_estimate->needed_bytes = store->spool_bytes_max + ret_estimate->history_bytes + ret_estimate->rollup_bytes + OTHER_BYTES;
+    ret_estimate->needed_bytes = store->spool_bytes_max + ret_estimate->history_bytes + ret_estimate->rollup_bytes + store->events_bytes_max + OTHER_BYTES;
 }

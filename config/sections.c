@@ -312,6 +312,9 @@ void load_store(struct loader *loader) {
     store->history_days = (uint32_t)schema_u64(&schema_store, map, "history_days");
     store->history_bytes_max = schema_u64(&schema_store, map, "history");
     store->rollup_days = (uint32_t)schema_u64(&schema_store, map, "rollup_days");
+    store->event_days = (uint32_t)schema_u64(&schema_store, map, "event_days");
+    store->record_days = (uint32_t)schema_u64(&schema_store, map, "record_days");
+    store->events_bytes_max = schema_u64(&schema_store, map, "events");
     const struct node *card = schema_member(&schema_store, map, "card");
     store->card_bytes = card ? schema_u64(&schema_card, card, "size") : 0;
     store->card_cycles = card ? (uint32_t)schema_u64(&schema_card, card, "cycles") : 0;

@@ -94,13 +94,14 @@ static void print_store(const struct config *config) {
            store.device_mb_day);
     if (store.card_years > 0)
         printf("; the card lasts about %.3g years", store.card_years);
-    printf("\n         needs up to %.1f GB: undelivered %.1f, history %.1f, means %.1f\n", (double)store.needed_bytes / 1e9,
-           (double)config->store.spool_bytes_max / 1e9, (double)store.history_bytes / 1e9, (double)store.rollup_bytes / 1e9);
+    printf("\n         needs up to %.1f GB: undelivered %.1f, history %.1f, means %.1f, events %.1f\n", (double)store.needed_bytes / 1e9,
+           (double)config->store.spool_bytes_max / 1e9, (double)store.history_bytes / 1e9, (double)store.rollup_bytes / 1e9,
+           (double)config->store.events_bytes_max / 1e9);
 }
 
 /* What is in the folder already counts as room: it is part of what is asked. True when there is enough, or nobody knows. */
 static bool disk_suffices(const struct config *config, const char *state_dir) {
-    static const char *const names[] = {"spool.db", "history.db"};
+    static const char *const names[] = {"spool.db", "history.db", "events.db"};
     struct estimate_store store;
     int64_t room = files_room(state_dir);
     if (room < 0) {
@@ -117,7 +118,7 @@ static bool disk_suffices(const struct config *config, const char *state_dir) {
     if ((uint64_t)room >= store.needed_bytes)
         return true;
     printf("%s: error: its disk has room for %.1f GB, but %.1f GB are needed; use a larger one, or lower store.history, history_days, "
-           "rollup_days or spool\n",
+           "rollup_days, events or spool\n",
            state_dir, (double)room / 1e9, (double)store.needed_bytes / 1e9);
     return false;
 }

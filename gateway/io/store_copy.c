@@ -277,8 +277,10 @@ static bool run_whole(struct statement *row, enum lane lane) {
     return size && at == size;
 }
 
-/* From one end until something cannot be read or the other pass has been; the runs saved, *io_edge the seq reached. */
-static uint64_t runs_copy(struct database *from, struct database *to, enum lane lane, bool upwards, int64_t *io_edge, uint64_t *io_entries) {
+/* From one end until something cannot be read or the other pass has been; the runs saved, *io_edge the seq reached. Entries of runs that
+ * everybody has (events that wait for the archive) are not counted: last_seq up to `low`. */
+static uint64_t runs_copy(struct database *from, struct database *to, enum lane lane, bool upwards, int64_t low, int64_t *io_edge,
+                          uint64_t *io_entries) {
     char sql[192];
     const char *table = spool_lane_tables[lane];
     snprintf(sql, sizeof(sql), "SELECT first_seq, last_seq, n, uplinks, body FROM %s WHERE first_seq > ? ORDER BY first_seq %s", table,
@@ -290,7 +292,7 @@ static uint64_t runs_copy(struct database *from, struct database *to, enum lane 
     statement_bind_int(read, 1, *io_edge);
     while (statement_step(read) && run_whole(read, lane)) {
         *io_edge = statement_int(read, upwards ? 1 : 0);
-        *io_entries += (uint64_t)statement_int(read, 2);
+        *io_entries += statement_int(read, 1) > low ? (uint64_t)statement_int(read, 2) : 0;
         copy_columns(read, write, "iiiib");
         runs++;
     }
@@ -305,10 +307,10 @@ static void lane_salvage(struct database *from, struct database *to, enum lane l
     snprintf(sql, sizeof(sql), "SELECT coalesce(min(low), 0) FROM cursor WHERE lane = %d", (int)lane);
     int64_t low = database_number(to, sql), edge = 0, upper;
     uint64_t entries = 0;
-    salvage->runs += runs_copy(from, to, lane, true, &edge, &entries);
+    salvage->runs += runs_copy(from, to, lane, true, low, &edge, &entries);
     upper = edge;
-    salvage->runs += runs_copy(from, to, lane, false, &upper, &entries);
-    snprintf(sql, sizeof(sql), "SELECT coalesce(sum(n), 0) FROM %s", spool_lane_tables[lane]);
+    salvage->runs += runs_copy(from, to, lane, false, low, &upper, &entries);
+    snprintf(sql, sizeof(sql), "SELECT coalesce(sum(n), 0) FROM %s WHERE last_seq > %lld", spool_lane_tables[lane], (long long)low);
     uint64_t all = (uint64_t)database_number(from, sql);
     if (database_clear(from, NULL) != ERR_OK) /* not even the numbers: at most this many are between the two ends */
         all = entries + (upper > edge ? (uint64_t)(upper - edge - 1) : 1);

@@ -4,7 +4,7 @@
  * of 2048 for the history (4 to 15 % less than with 4096, and read faster than of 1024). No auto_vacuum: freed pages are reused. They are not written once more with zeros, as some systems
  * build the library. A small cache, because the gateway shares a small board. The files are this process's alone (unix-excl): the index of
  * the log then lies in its memory, and not in a mapped file whose pages the kernel writes back every 30 s, 47 MB a day. Another program gets
- * "locked" until the gateway has ended. */
+ * "locked" until the gateway has ended, unless the file is a shared one. */
 #include "gateway/io/store_database.h"
 
 #include <errno.h>
@@ -83,7 +83,9 @@ enum err database_open(const char *path, enum database_mode mode, struct databas
     *ret_failure = (struct database_failure){.err = ERR_NOMEM};
     if (!database)
         return ERR_NOMEM;
-    int code = sqlite3_open_v2(path, &database->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, DATABASE_VFS);
+    bool alone = mode != DATABASE_SHARED && mode != DATABASE_VISITOR, writes = mode != DATABASE_READER && mode != DATABASE_VISITOR;
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE | (mode == DATABASE_VISITOR ? 0 : SQLITE_OPEN_CREATE);
+    int code = sqlite3_open_v2(path, &database->handle, flags, alone ? DATABASE_VFS : NULL);
     if (!database->handle) {
         free(database);
         return ERR_NOMEM;
@@ -91,15 +93,15 @@ enum err database_open(const char *path, enum database_mode mode, struct databas
     fail(database, code);
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS);
-    if (mode == DATABASE_READER) {
+    if (!writes) {
         database_run(database, "PRAGMA query_only = 1; PRAGMA cache_size = -256");
     } else {
-        snprintf(sql, sizeof(sql), "PRAGMA page_size = %d", mode == DATABASE_FULL ? DATABASE_PAGE_SIZE_FULL : DATABASE_PAGE_SIZE);
+        snprintf(sql, sizeof(sql), "PRAGMA page_size = %d", mode == DATABASE_NORMAL ? DATABASE_PAGE_SIZE : DATABASE_PAGE_SIZE_FULL);
         database_run(database, sql); /* a file that is there keeps its own */
         database_run(database, "PRAGMA auto_vacuum = NONE; PRAGMA secure_delete = 0; PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 4194304;"
                                "PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -256"); /* written at the end, deleted at the beginning */
     }
-    database_run(database, mode == DATABASE_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    database_run(database, mode == DATABASE_NORMAL ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
     database_run(database, "PRAGMA temp_store = MEMORY");
     database_number(database, "SELECT count(*) FROM sqlite_schema"); /* meets a file that is none */
     if (database->failure.err == ERR_OK && sqlite3_db_readonly(database->handle, "main") == 1) {

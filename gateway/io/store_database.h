@@ -23,7 +23,9 @@ struct statement;
 enum database_mode {
     DATABASE_FULL,   /* every commit is on the disk when it returns */
     DATABASE_NORMAL, /* a power cut may cost the commits since the last checkpoint, never the order or the file */
+    DATABASE_SHARED, /* as FULL; other programs may read it meanwhile, which costs a mapped file: for what is seldom written */
     DATABASE_READER, /* never writes */
+    DATABASE_VISITOR, /* never writes; another program's SHARED file, which it may have open, or one that nobody has open */
 };
 
 struct database_failure {

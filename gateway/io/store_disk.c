@@ -99,6 +99,18 @@ static enum err history_file_open(struct store_disk *disk, struct database_failu
     return err;
 }
 
+static enum err archive_file_open(struct store_disk *disk, struct database **ret_failed, struct database_failure *ret_failure) {
+    enum err err = database_open(disk->archive_path, DATABASE_SHARED, &disk->archive_database, ret_failure);
+    *ret_failed = disk->archive_database;
+    if (err == ERR_OK)
+        err = archive_create(disk->archive_database, ret_failure);
+    if (err == ERR_OK)
+        err = database_check(disk->archive_database, archive_tables, ret_failure);
+    if (err == ERR_OK)
+        err = archive_open(disk->archive_database, disk->spool_database, disk->config, &disk->archive, ret_failed, ret_failure);
+    return err;
+}
+
 /* One attempt at everything; on failure *ret_path is the file to blame. */
 static enum err files_open(struct store_disk *disk, const struct store_image *told, struct arena *arena, struct store_image *ret_image,
                            const char **ret_path, struct database_failure *ret_failure) {
@@ -121,6 +133,10 @@ static enum err files_open(struct store_disk *disk, const struct store_image *to
         disk->history = NULL;
         return err;
     }
+    err = archive_file_open(disk, &failed, ret_failure);
+    *ret_path = failed == disk->spool_database ? disk->spool_path : disk->archive_path;
+    if (err != ERR_OK)
+        return err;
     *ret_path = disk->spool_path;
     return rows_open(disk->spool_path, &disk->reader, ret_failure);
 }
@@ -128,10 +144,11 @@ static enum err files_open(struct store_disk *disk, const struct store_image *to
 void disk_close(struct store_disk *disk) {
     history_close(disk->history);
     database_close(disk->reader.database);
+    database_close(disk->archive_database);
     database_close(disk->history_database);
     database_close(disk->spool_database);
     disk->history = NULL;
-    disk->reader.database = disk->history_database = disk->spool_database = NULL;
+    disk->reader.database = disk->archive_database = disk->history_database = disk->spool_database = NULL;
     arena_done(&disk->arena);
     arena_init(&disk->arena);
     disk->open = false;
@@ -155,7 +172,7 @@ void disk_mirror(struct store_disk *disk, const struct run *run) {
     database_clear(disk->mirror, NULL); /* without memory it misses a record, and only counts after damage */
 }
 
-static enum err put_aside(struct store_disk *disk, const char *path, const struct database_failure *found) {
+enum err disk_put_aside(struct store_disk *disk, const char *path, const struct database_failure *found) {
     char aside[STORE_PATH_SIZE];
     struct now now;
     now_read(&now);
@@ -172,10 +189,6 @@ static enum err put_aside(struct store_disk *disk, const char *path, const struc
     return ERR_OK;
 }
 
-enum err disk_put_aside(struct store_disk *disk, bool history, const struct database_failure *found) {
-    return put_aside(disk, history ? disk->history_path : disk->spool_path, found);
-}
-
 /* Damaged files are put aside, at most one an attempt. */
 static enum err files_ready(struct store_disk *disk, const struct store_image *told, struct arena *arena, struct store_image *ret_image,
                             const char **ret_path, struct database_failure *ret_failure) {
@@ -187,7 +200,7 @@ static enum err files_ready(struct store_disk *disk, const struct store_image *t
             files_sync_folder(disk->dir);
             return ERR_OK;
         }
-        if (i + 1 < OPEN_TRIES && (err == ERR_CORRUPT || err == ERR_INVALID) && put_aside(disk, *ret_path, ret_failure) == ERR_OK)
+        if (i + 1 < OPEN_TRIES && (err == ERR_CORRUPT || err == ERR_INVALID) && disk_put_aside(disk, *ret_path, ret_failure) == ERR_OK)
             continue;
         disk_close(disk);
         return err;
@@ -260,7 +273,7 @@ enum err disk_start(struct store_disk *disk, const char *dir, struct arena *aren
     disk->lock_fd = -1;
     arena_init(&disk->arena);
     bool named = length > 0 && length < STORE_PATH_SIZE && files_path(dir, "spool.db", disk->spool_path) == ERR_OK &&
-                 files_path(dir, "history.db", disk->history_path) == ERR_OK;
+                 files_path(dir, "history.db", disk->history_path) == ERR_OK && files_path(dir, ARCHIVE_NAME, disk->archive_path) == ERR_OK;
     enum err err = named ? folder_take(disk, &owner, &os_error) : ERR_RANGE;
     if (err == ERR_BUSY)
         store_tell(disk->sink, TRACE_ERROR,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both files as one thing that is had or not: opened at start, put aside when damaged, opened again when a disk comes back.
+/* The three files as one thing that is had or not: opened at start, put aside when damaged, opened again when a disk comes back.
  * The writer thread's, but for the reader, which the query thread uses under the store's lock. */
 #ifndef YANHUO_STORE_DISK_H
 #define YANHUO_STORE_DISK_H
 
 #include "gateway/io/store.h"
+#include "gateway/io/store_archive.h"
 #include "gateway/io/store_files.h"
 #include "gateway/io/store_history.h"
 #include "gateway/io/store_spool.h"
@@ -12,13 +13,14 @@
 struct store_disk {
     const struct config *config;
     const struct store_sink *sink;
-    char dir[STORE_PATH_SIZE], spool_path[STORE_PATH_SIZE], history_path[STORE_PATH_SIZE];
+    char dir[STORE_PATH_SIZE], spool_path[STORE_PATH_SIZE], history_path[STORE_PATH_SIZE], archive_path[STORE_PATH_SIZE];
     char salvage_path[STORE_PATH_SIZE]; /* a spool put aside from which the new one is not filled yet; "" for none */
     int lock_fd;
     bool open;
-    struct database *spool_database, *history_database;
+    struct database *spool_database, *history_database, *archive_database;
     struct spool spool;
     struct history *history;
+    struct archive archive;
     struct rows_reader reader;
     struct arena arena; /* the history's tables */
     struct store_image told; /* what the engine was told at start and goes by */
@@ -39,8 +41,8 @@ NODISCARD enum err disk_start(struct store_disk *disk, const char *dir, struct a
 /* Once more, for an engine that was told its image already. *ret_failure says why not; ERR_REFUSED when the files are whole but belong to
  * another numbering than the engine's. */
 NODISCARD enum err disk_reopen(struct store_disk *disk, struct database_failure *ret_failure);
-/* Damage was met in one of the files: it is put aside, and everything closed. ERR_IO when it cannot be renamed. */
-NODISCARD enum err disk_put_aside(struct store_disk *disk, bool history, const struct database_failure *found);
+/* Damage was met in the file at `path`, one of the three above: it is put aside, and everything closed. ERR_IO when it cannot be renamed. */
+NODISCARD enum err disk_put_aside(struct store_disk *disk, const char *path, const struct database_failure *found);
 /* A new mark of the engine's, to be written with the next commit. */
 void disk_take_cursor(struct store_disk *disk, uint16_t uplink, enum lane lane);
 /* This run was committed. */

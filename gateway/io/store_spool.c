@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A run is deletable when every configured uplink that it has an entry for has acknowledged past its end. Deletion goes from
- * the oldest and stops at the first that must stay, so that it costs nothing when nothing moved. A run that everybody
- * already has when its turn comes is not written at all, which spares the card while the network is up.
+/* A run is deletable when every configured uplink that it has an entry for has acknowledged past its end, and, if it is of events, the
+ * archive has it. Deletion goes from the oldest and stops at the first that must stay, so that it costs nothing when nothing moved. A
+ * run of readings that everybody already has when its turn comes is not written at all, which spares the card while the network is up.
  *
  * Room: the file may use spool_bytes_max. Before a run is written the oldest readings go until it fits, then (for an event)
  * the oldest events, and only for a fire entry the oldest fire entries: nothing displaces what matters more than itself.
@@ -85,10 +85,17 @@ static void run_remove(struct spool *spool, enum lane lane, int64_t first_seq) {
     statement_step(spool->remove_run[lane]);
 }
 
-static void delivered_remove(struct spool *spool, enum lane lane) {
+void spool_archived(struct spool *spool, enum lane lane, uint64_t through_seq) {
+    spool->archived_moved |= spool->archived_seq[lane] != through_seq;
+    spool->archived_seq[lane] = through_seq;
+}
+
+static void superfluous_remove(struct spool *spool, enum lane lane) {
     for (unsigned i = 0; i < DELETIONS_MAX && statement_step(spool->oldest[lane]); i++) {
         int64_t first_seq = statement_int(spool->oldest[lane], 0);
-        bool superfluous = delivered(spool, lane, (uint64_t)statement_int(spool->oldest[lane], 1), statement_int(spool->oldest[lane], 2));
+        uint64_t last_seq = (uint64_t)statement_int(spool->oldest[lane], 1);
+        bool archived = lane == LANE_READING || last_seq <= spool->archived_seq[lane];
+        bool superfluous = archived && delivered(spool, lane, last_seq, statement_int(spool->oldest[lane], 2));
         statement_reset(spool->oldest[lane]);
         if (!superfluous)
             return;
@@ -136,7 +143,7 @@ static void run_write(struct spool *spool, const struct run *run, struct spool_e
     }
     if (!count)
         return;
-    if (delivered(spool, run->lane, run->last_seq, mask)) {
+    if (run->lane == LANE_READING && delivered(spool, run->lane, run->last_seq, mask)) {
         if (!mask || !spool->uplinks_count)
             next_seq_write(spool, run->last_seq + 1); /* no cursor will tell */
         return;
@@ -203,11 +210,11 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
     database_begin(spool->database);
     cursors_write(spool);
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-        bool moved = !run; /* without a run there is time to look at all */
+        bool moved = !run || spool->archived_moved; /* without a run there is time to look at all */
         for (unsigned i = 0; i < spool->uplinks_count; i++)
             moved |= spool->dirty[i][lane];
         if (moved)
-            delivered_remove(spool, (enum lane)lane);
+            superfluous_remove(spool, (enum lane)lane);
     }
     if (run) {
         records_write(spool->put_record, spool->remove_record, run);
@@ -223,6 +230,7 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
     if (err != ERR_OK)
         return err;
     memset(spool->dirty, 0, sizeof(spool->dirty));
+    spool->archived_moved = false;
     memset(spool->evicted_dirty, 0, sizeof(spool->evicted_dirty));
     memcpy(spool->evicted, sums, sizeof(sums));
     return ERR_OK;

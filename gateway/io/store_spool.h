@@ -27,6 +27,8 @@ struct spool {
     int64_t page_size, bytes_max, bytes_quota; /* what it may use now; as configured */
     struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[LANES_COUNT];
+    uint64_t archived_seq[LANES_COUNT]; /* up to here the archive has what it keeps: events only go after that */
+    bool archived_moved;
     unsigned evicted_told; /* the lane told last */
     struct statement *put_cursor, *put_record, *remove_record, *put_next_seq, *put_gap, *remove_gap;
     struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
@@ -49,6 +51,8 @@ NODISCARD enum err spool_commit(struct spool *spool, const struct run *run, stru
 /* The run's records by these two statements of any spool. */
 void records_write(struct statement *put, struct statement *remove, const struct run *run);
 extern const char record_put_sql[], record_remove_sql[];
+/* The archive has everything of the lane up to this seq. */
+void spool_archived(struct spool *spool, enum lane lane, uint64_t through_seq);
 /* What was evicted and not told yet, one lane a call; false when nothing. It is then forgotten with the next commit. */
 bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted);
 

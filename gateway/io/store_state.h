@@ -26,11 +26,11 @@ struct store {
     atomic_bool damage_met; /* by the query thread */
     enum err query_err;     /* the query thread's */
     /* The writer's. */
-    enum err spool_err, history_err;
+    enum err spool_err, history_err, archive_err;
     int64_t failing_since_us; /* NOW_NEVER while the spool works */
     bool slow, behind, full, ballast;
     uint64_t dropped_told, refused_told, unkept; /* history batches that found no file */
-    int64_t checkpoint_us, expire_us, care_us, copy_us, room_us, roll_us;
+    int64_t checkpoint_us, expire_us, care_us, copy_us, room_us, roll_us, archive_us;
     int64_t retry_us, retry_pause_us; /* while the files are closed */
     char why_closed[320];             /* as told */
     struct store_sample samples[SAMPLES_COUNT]; /* a ring */

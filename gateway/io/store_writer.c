@@ -20,6 +20,7 @@
 #define SECOND_US INT64_C(1000000)
 #define CHECKPOINT_US (300 * SECOND_US) /* a power cut costs at most this much of the history */
 #define EXPIRE_US (3600 * SECOND_US)
+#define ARCHIVE_US (300 * SECOND_US) /* seldom: the spool has it meanwhile */
 #define CARE_US (60 * SECOND_US)
 #define ROOM_US (5 * SECOND_US) /* while the disk is full */
 #define ROLL_MORE_US 200000 /* while there is more to be caught up with: alarms come between */
@@ -135,7 +136,7 @@ static void files_try(struct store *store) {
     enum err err = disk_reopen(&store->disk, &failure);
     pthread_mutex_unlock(&store->files_mutex);
     if (err == ERR_OK) {
-        store->spool_err = store->history_err = ERR_OK;
+        store->spool_err = store->history_err = store->archive_err = ERR_OK;
         store->failing_since_us = store->retry_us = NOW_NEVER;
         store->retry_pause_us = RETRY_FIRST_US;
         store->why_closed[0] = '\0';
@@ -161,9 +162,9 @@ static void files_try(struct store *store) {
 }
 
 /* Damage: put aside and go on. Whether it could is whether the disk is open then. */
-static void files_renew(struct store *store, bool history, const struct database_failure *found) {
+static void files_renew(struct store *store, const char *path, const struct database_failure *found) {
     pthread_mutex_lock(&store->files_mutex);
-    enum err err = disk_put_aside(&store->disk, history, found);
+    enum err err = disk_put_aside(&store->disk, path, found);
     pthread_mutex_unlock(&store->files_mutex);
     store->retry_pause_us = err == ERR_OK ? RETRY_FIRST_US : RETRY_LAST_US;
     files_try(store);
@@ -191,7 +192,7 @@ static enum err commit(struct store *store, const struct run *run, struct databa
     if (err == ERR_FULL && room_make(store))
         err = spool_commit(&store->disk.spool, run, ret_failure);
     if (err == ERR_CORRUPT) {
-        files_renew(store, false, ret_failure);
+        files_renew(store, store->disk.spool_path, ret_failure);
         err = store->disk.open ? spool_commit(&store->disk.spool, run, ret_failure) : ERR_IO;
     }
     if (err == ERR_OK && run)
@@ -252,7 +253,7 @@ static void history_do(struct store *store, const struct history_batch *batch, u
     if (err == ERR_FULL && room_make(store))
         err = history_add(store->disk.history, batch->at_ms, batch->body.bytes, batch->body.size, &failure);
     if (err == ERR_CORRUPT) {
-        files_renew(store, true, &failure);
+        files_renew(store, store->disk.history_path, &failure);
         if (store->disk.open)
             err = history_add(store->disk.history, batch->at_ms, batch->body.bytes, batch->body.size, &failure);
     }
@@ -298,9 +299,31 @@ static void history_care(struct store *store, const struct now *now) {
         store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
     if (err == ERR_CORRUPT)
-        files_renew(store, true, &failure);
+        files_renew(store, store->disk.history_path, &failure);
     else if (err != ERR_OK)
         store_state_tell(store, &store->history_err, err, &failure, store->disk.history_path, history_consequence);
+}
+
+/* Events that the spool has are filed; what the archive cannot take stays in the spool. */
+static void archive_care(struct store *store, const struct now *now) {
+    static const char consequence[] = "events stay among the undelivered ones until it works again";
+    struct store_disk *disk = &store->disk;
+    struct database_failure failure;
+    struct database *failed;
+    bool more = false;
+    enum err err = archive_advance(&disk->archive, &more, &failed, &failure);
+    if (err == ERR_FULL && room_make(store))
+        err = archive_advance(&disk->archive, &more, &failed, &failure);
+    if (err == ERR_OK && now->wall_trusted && !more)
+        err = archive_expire(&disk->archive, now->wall_ms, &failure);
+    store->archive_us = now->mono_us + (more ? ROLL_MORE_US : ARCHIVE_US);
+    if (err == ERR_CORRUPT) {
+        files_renew(store, failed == disk->spool_database ? disk->spool_path : disk->archive_path, &failure);
+        return;
+    }
+    store_state_tell(store, &store->archive_err, err, &failure, disk->archive_path, consequence);
+    for (unsigned lane = 0; lane < LANE_READING; lane++)
+        spool_archived(&disk->spool, (enum lane)lane, disk->archive.through_seq[lane]);
 }
 
 static void copy_do(struct store *store) {
@@ -315,11 +338,13 @@ static void time_do(struct store *store) {
     struct now now;
     now_read(&now);
     if (atomic_exchange(&store->damage_met, false) && store->disk.open)
-        files_renew(store, false, &(struct database_failure){.err = ERR_CORRUPT, .text = "met while a backlog was read"});
+        files_renew(store, store->disk.spool_path, &(struct database_failure){.err = ERR_CORRUPT, .text = "met while a backlog was read"});
     if (!store->disk.open && now.mono_us >= store->retry_us)
         files_try(store);
     if (store->disk.open)
         history_care(store, &now);
+    if (store->disk.open && now.mono_us >= store->archive_us)
+        archive_care(store, &now);
     if (store->disk.open && now.mono_us >= store->copy_us) {
         copy_do(store);
         store->copy_us = now.mono_us + COPY_US;
@@ -339,6 +364,7 @@ static int64_t next_time(const struct store *store) {
         return store->retry_us < until_us ? store->retry_us : until_us;
     until_us = store->checkpoint_us < until_us ? store->checkpoint_us : until_us;
     until_us = store->expire_us < until_us ? store->expire_us : until_us;
+    until_us = store->archive_us < until_us ? store->archive_us : until_us;
     until_us = store->roll_us < until_us ? store->roll_us : until_us;
     until_us = store->room_us < until_us ? store->room_us : until_us;
     return store->copy_us < until_us ? store->copy_us : until_us;
@@ -355,6 +381,7 @@ void *store_writer_main(void *context) {
     store->checkpoint_us = begin_us + CHECKPOINT_US;
     store->expire_us = begin_us + 60 * SECOND_US; /* not while everything else starts */
     store->roll_us = begin_us + CARE_US;
+    store->archive_us = begin_us + CARE_US;
     store->copy_us = begin_us + COPY_FIRST_US;
     store->care_us = store->room_us = begin_us;
     for (;;) {

@@ -14,7 +14,7 @@
 #include "gateway/io/store_database.h"
 
 #define SECTOR 512
-#define FILES_MAX 64
+#define FILES_MAX 256 /* of all stores of one test program */
 
 struct sector { /* written since the last sync */
     uint8_t before[SECTOR];

@@ -73,7 +73,7 @@ void fixture_init(struct store_fixture *fixture) {
         .points_count = FIXTURE_DEVICES * FIXTURE_POINTS,
         .uplinks_count = 1,
         .uplinks = fixture->uplinks,
-        .store = {.spool_bytes_max = 64 << 20, .history_days = 30},
+        .store = {.spool_bytes_max = 64 << 20, .history_days = 30, .event_days = 365, .record_days = 1095},
         .hash = "0123456789abcdef",
     };
 }

@@ -89,18 +89,18 @@ static void cursors_come_back_and_free_runs(void **state) {
     fixture_init(&f);
     fixture_open(&f);
     for (uint64_t seq = 1; seq <= 9; seq += 3)
-        fixture_submit(&f, LANE_EVENT, seq, seq + 2, 1, 20);
+        fixture_submit(&f, LANE_READING, seq, seq + 2, 1, 20);
     struct cursor cursor = {.low = 4, .ranges_count = 2, .ranges = {{6, 6}, {8, 9}}};
-    store_cursor(f.store, 0, LANE_EVENT, &cursor);
+    store_cursor(f.store, 0, LANE_READING, &cursor);
     fixture_close(&f); /* writes it */
     fixture_open(&f);
-    assert_memory_equal(&f.image.cursors[0][LANE_EVENT], &cursor, sizeof(cursor));
+    assert_memory_equal(&f.image.cursors[0][LANE_READING], &cursor, sizeof(cursor));
     assert_true(f.image.cursors[0][LANE_FIRE].low == 0);
-    assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 9), "4 5 6 7 8 9"); /* the first run is everybody's and gone */
+    assert_string_equal(fixture_query(&f, 0, LANE_READING, 0, 9), "4 5 6 7 8 9"); /* the first run is everybody's and gone */
     cursor = (struct cursor){.low = 12};
-    store_cursor(f.store, 0, LANE_EVENT, &cursor);
-    fixture_submit(&f, LANE_EVENT, 10, 12, 1, 20); /* delivered before its turn came: not written */
-    assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 12), "");
+    store_cursor(f.store, 0, LANE_READING, &cursor);
+    fixture_submit(&f, LANE_READING, 10, 12, 1, 20); /* delivered before its turn came: not written */
+    assert_string_equal(fixture_query(&f, 0, LANE_READING, 0, 12), "");
     fixture_close(&f);
     fixture_open(&f);
     assert_true(f.image.next_seq == 13); /* known from the cursor */
@@ -116,17 +116,17 @@ static void uplinks_come_and_go(void **state) {
     fixture_open(&f);
     assert_int_equal(f.image.uplink_numbers[0], 0);
     assert_int_equal(f.image.uplink_numbers[1], 1);
-    fixture_submit(&f, LANE_EVENT, 1, 2, 3, 20);
+    fixture_submit(&f, LANE_READING, 1, 2, 3, 20);
     struct cursor cursor = {.low = 2};
-    store_cursor(f.store, 1, LANE_EVENT, &cursor);
+    store_cursor(f.store, 1, LANE_READING, &cursor);
     fixture_close(&f);
 
     f.uplinks[0].name = "fire-watch"; /* "city" leaves, and with it what only it still wanted */
     f.config.uplinks_count = 1;
     fixture_open(&f);
     assert_int_equal(f.image.uplink_numbers[0], 1);
-    assert_true(f.image.cursors[0][LANE_EVENT].low == 2);
-    assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 2), "");
+    assert_true(f.image.cursors[0][LANE_READING].low == 2);
+    assert_string_equal(fixture_query(&f, 0, LANE_READING, 0, 2), "");
     fixture_submit(&f, LANE_READING, 3, 5, 2, 20);
     fixture_close(&f);
 
@@ -151,7 +151,7 @@ static void no_uplinks_nothing_kept(void **state) {
     fixture_init(&f);
     f.config.uplinks_count = 0;
     fixture_open(&f);
-    assert_int_equal(fixture_submit(&f, LANE_EVENT, 1, 9, 0, 20)->err, ERR_OK);
+    assert_int_equal(fixture_submit(&f, LANE_READING, 1, 9, 0, 20)->err, ERR_OK);
     fixture_close(&f);
     fixture_open(&f);
     assert_true(f.image.next_seq == 10);
@@ -284,7 +284,7 @@ static void larger_pages_stay(void **state) {
     fixture_init(&f);
     f.config.store.spool_bytes_max = 2 << 20;
     fixture_path(&f, "spool.db", path);
-    assert_int_equal(database_open(path, DATABASE_NORMAL, &database, &failure), ERR_OK); /* makes pages of 4096 */
+    assert_int_equal(database_open(path, DATABASE_NORMAL, &database, &failure), ERR_OK); /* makes larger pages than FULL */
     assert_int_equal(spool_create(database, &failure), ERR_OK);
     database_close(database);
     uint64_t seq = 1;
@@ -299,7 +299,7 @@ static void larger_pages_stay(void **state) {
     assert_int_equal(stat(path, &status), 0);
     assert_true(status.st_size > 1500000 && status.st_size <= 3 << 20);
     assert_int_equal(database_open(path, DATABASE_READER, &database, &failure), ERR_OK);
-    assert_int_equal(database_page_size(database), 4096);
+    assert_int_equal(database_page_size(database), DATABASE_PAGE_SIZE);
     database_close(database);
     fixture_done(&f);
 }

@@ -253,11 +253,11 @@ static void store(void **state) {
         for (unsigned p = 0; p < config->devices[d].spec.points_count; p++)
             rate += 1000.0 / config->devices[d].spec.points[p].every_ms;
     config->store = (struct config_store){
-        .spool_bytes_max = 1000000, .readings_commit_ms = 10000, .history_days = 10, .history_bytes_max = 1000000000, .rollup_days = 0};
+        .spool_bytes_max = 1000000, .readings_commit_ms = 10000, .history_days = 10, .history_bytes_max = 1000000000, .rollup_days = 0, .events_bytes_max = 5000000};
     estimate_store(config, &store);
     assert_true(store.readings_per_s == rate && store.card_years == 0);
     assert_true(store.history_bytes == (uint64_t)(rate * 86400 * 10 * 4));
-    assert_true(store.needed_bytes == 1000000 + store.history_bytes + 32000000);
+    assert_true(store.needed_bytes == 1000000 + store.history_bytes + 5000000 + 32000000);
     double first = rate * 10 * 40, day = 86400 * (1150 + (11000 + (first < 2000 ? first : 2000)) / 10 + 33 * rate);
     assert_true(fabs(store.device_mb_day - day / 1e6) < 1e-6 && fabs(store.device_bytes_reading - day / rate / 86400) < 1e-6);
     config->store.card_bytes = 32000000000;
