@@ -17,6 +17,7 @@ static const struct subcommand subcommands[] = {
     {"replay", command_replay, "step the gateway through a recording:  yanhuo replay FILE"},
     {"check", command_check, "check a configuration and say what it will cost:  yanhuo check -c gateway.yaml"},
     {"checklist", command_checklist, "a place's rules in plain words, and what is not watched:  yanhuo checklist -c gateway.yaml"},
+    {"events", command_events, "what is kept of alarms, commands and problems:  yanhuo events -c gateway.yaml -s STATE_DIR --days 7"},
     {"explain", command_explain, "the manual of a configuration key:  yanhuo explain uplinks.*.readings.batch"},
     {"schema", command_schema, "a JSON Schema of the configuration, for editors"},
     {"command", command_command, "ask the running gateway to do something:  yanhuo command acknowledge device=smoke-1 alarm=smoke"},

@@ -8,6 +8,7 @@ int command_run(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_checklist(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_schema(int argc, char **argv);
 int command_command(int argc, char **argv);

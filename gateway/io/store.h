@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The disk: spool.db (entries, cursors, open alarms; synchronous FULL) and history.db (packed chunks; synchronous NORMAL),
- * both SQLite in WAL. One writer thread, one query thread; the caller is the loop thread and never waits for the disk.
+/* The disk: spool.db (entries, cursors, open alarms; synchronous FULL), history.db (packed chunks; synchronous NORMAL) and events.db
+ * (events beyond their delivery; FULL), all SQLite in WAL. One writer thread, one query thread; the caller is the loop thread and never waits for the disk.
  * store_database.c is the only file that includes sqlite3.h; the store_*.h are the store's own.
  *
  * Guarantees: `stored` is called only after the fsync of the commit that holds the run; a run and its alarm records are one
- * commit; what every uplink has acknowledged is deleted, the rest stays until the quota drops the oldest readings first
+ * commit; what every uplink has acknowledged (and of events the archive has) is deleted, the rest stays until the quota drops the oldest readings first
  * (then events, fire last), told by `evicted_*`; a damaged file, found at start or met in use, is renamed NAME.corrupt-TIME and a new
  * one begun with what can be read of it; a disk that fails or is not there is tried again until it is back, without a restart. */
 #ifndef YANHUO_STORE_H
