@@ -19,6 +19,7 @@
 #include "gateway/core/walk.h"
 
 #define CORE_STORE_RETRY_US 1000000 /* after a failed commit */
+#define CORE_EVIDENCE_US 5000000 /* between two commits of readings that events bring along */
 #define CORE_GAP_EVERY_US 10000000      /* a loss that goes on is told after this, then twice as late each time, */
 #define CORE_GAP_EVERY_MAX_US 600000000 /* up to this: an outage of days must not crowd alarms out of memory with gaps */
 #define CORE_CLOCK_JUMP_MS 2000     /* a wall clock that moved further than this against monotonic time has been set */
@@ -123,6 +124,7 @@ struct core {
     uint16_t release_bus;   /* the bus whose line waits for the verdict, or CONFIG_NONE */
 
     int64_t readings_due_us;             /* when the readings lane goes to the store */
+    int64_t evidence_us;                 /* from when on an event may bring it forward again */
     int64_t store_retry_us[LANES_COUNT]; /* after a failure; 0 otherwise */
     bool store_failing;
     struct disk_status disk_told; /* as an event */

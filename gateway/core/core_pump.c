@@ -95,6 +95,17 @@ static bool lane_due(const struct core *core, const struct now *now, enum lane l
     return lane != LANE_READING || now->mono_us >= core->readings_due_us || core->journal.lanes[lane].unstored_bytes >= JOURNAL_RUN_SIZE / 2;
 }
 
+/* What led up to an event is evidence: it goes to the disk with it, and not only when its own time has come. A shed that burns has no
+ * mains for long. But an alarm that comes and goes must not make a commit of each few readings. */
+static void evidence_hurry(struct core *core, const struct now *now) {
+    int64_t due_us = core->evidence_us > now->mono_us ? core->evidence_us : now->mono_us;
+    if (core->readings_due_us != NOW_NEVER && due_us < core->readings_due_us)
+        core->readings_due_us = due_us;
+    publisher_hurry_history(&core->publisher, due_us);
+    if (due_us == now->mono_us)
+        core->evidence_us = due_us + CORE_EVIDENCE_US;
+}
+
 void core_pump_store(struct core *core, const struct now *now, struct effects *effects) {
     tell_gaps(core, now);
     if (core->journal.lanes[LANE_READING].unstored_bytes && core->readings_due_us == NOW_NEVER)
@@ -112,7 +123,11 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
         effect->store.size = run.size;
         effect->store.records = core->records.saves[lane];
         effect->store.records_count = records_take(&core->records, lane, run.last_seq, core_record_put, core);
-        if (lane == LANE_READING && !core->journal.lanes[lane].unstored_bytes)
+        if (lane != LANE_READING) {
+            evidence_hurry(core, now);
+            continue;
+        }
+        if (!core->journal.lanes[lane].unstored_bytes)
             core->readings_due_us = NOW_NEVER;
     }
     struct publish_batch history;

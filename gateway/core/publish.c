@@ -205,6 +205,11 @@ static bool take_aside(struct publisher *publisher, const struct now *now, bool 
     return aside_take(&publisher->aside, now, &ret_batch->at_ms, &ret_batch->body, &ret_batch->count);
 }
 
+void publisher_hurry_history(struct publisher *publisher, int64_t due_us) {
+    if (publisher->history.count && due_us < publisher->history_due_us)
+        publisher->history_due_us = due_us;
+}
+
 bool publisher_take_history(struct publisher *publisher, const struct now *now, bool all, struct publish_batch *ret_batch) {
     if (!publisher->history.count || (!all && publisher->history_due_us > now->mono_us))
         return take_aside(publisher, now, all, ret_batch);

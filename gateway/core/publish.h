@@ -61,6 +61,8 @@ void publisher_on_time(struct publisher *publisher, const struct now *now);
 void publisher_flush(struct publisher *publisher);
 int64_t publisher_next_wake(const struct publisher *publisher);
 
+/* What is collected for the history is due at this time, if not before. */
+void publisher_hurry_history(struct publisher *publisher, int64_t due_us);
 /* The history batch that is due; false when none is. Valid until the next reading. */
 bool publisher_take_history(struct publisher *publisher, const struct now *now, bool all, struct publish_batch *ret_batch);
 
