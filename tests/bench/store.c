@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A day of 100 points through the spool and the history, as in a long outage: nothing is delivered. Each point is read once in EVERY_S
- * seconds (1), in turn. By hand:
+/* A day of 100 points through the spool and the history, as in a long outage: nothing is delivered; or, with DELIVERED 1, as on an ordinary
+ * day: everything is acknowledged before its commit. Each point is read once in EVERY_S seconds (1), in turn. By hand:
  *
- *   bench_store DIR [HOURS [COMMIT_S [EVERY_S]]]
+ *   bench_store DIR [HOURS [COMMIT_S [EVERY_S [DELIVERED]]]]
  *
  * DIR should be on a file system of its own, because the device's count is of all programs. Every 30 s of the day the file system is
  * synced, as the kernel would write back what is older. Prints bytes a reading: on the device, as the kernel counts them for
@@ -104,9 +104,9 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
-static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s) {
-    uint64_t *const numbers[] = {hours, commit_s, every_s};
-    if (argc < 2 || argc > 5)
+static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s, uint64_t *delivered) {
+    uint64_t *const numbers[] = {hours, commit_s, every_s, delivered};
+    if (argc < 2 || argc > 6)
         return false;
     for (int i = 2; i < argc; i++)
         if (!text_read_u64(argv[i], numbers[i - 2]))
@@ -115,9 +115,9 @@ static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *com
 }
 
 int main(int argc, char **argv) {
-    uint64_t hours = 24, commit_s = 10, every_s = 1;
-    if (!arguments_read(argc, argv, &hours, &commit_s, &every_s)) {
-        fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S [EVERY_S]]]\n");
+    uint64_t hours = 24, commit_s = 10, every_s = 1, delivered = 0;
+    if (!arguments_read(argc, argv, &hours, &commit_s, &every_s, &delivered)) {
+        fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S [EVERY_S [DELIVERED]]]]\n");
         return 2;
     }
     static uint8_t bytes[1 << 20], sealed[1 << 20];
@@ -155,6 +155,10 @@ int main(int argc, char **argv) {
             .lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 1, .seq = seq, .start = 1, .at_ms = at_ms, .body = bytes, .body_size = (uint32_t)size};
         CHECK(entry_seal(&entry, &writer));
         struct run run = {.lane = LANE_READING, .first_seq = seq, .last_seq = seq, .body = {sealed, writer.length, sizeof(sealed)}};
+        if (delivered) {
+            spool.cursors[0][LANE_READING] = (struct cursor){.low = seq};
+            spool.dirty[0][LANE_READING] = true;
+        }
         must(spool_commit(&spool, &run, &failure), &failure);
         must(history_add(history, at_ms, bytes, size, &failure), &failure);
         seq++;
