@@ -22,6 +22,7 @@ void core_on_disk(struct core *core, const struct now *now, const struct disk_st
     core->vitals.disk = *said;
     status.is_volatile = status.is_volatile || core->vitals.store_stuck; /* a writer that is stuck says nothing any more */
     core->counters->disk = *disk;
+    core->counters->disk.history_lost += core->publisher.history_lost + core->publisher.aside.lost;
     bool changed = disk->is_volatile != told->is_volatile || disk->full != told->full || disk->quarantined != told->quarantined;
     if (!changed || now->mono_us < core->disk_due_us)
         return;

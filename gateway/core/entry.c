@@ -190,3 +190,13 @@ bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct pa
         body->failed = true; /* not written by us: there are no words for it */
     return !body->failed;
 }
+
+uint64_t entry_count_readings(const uint8_t *bytes, size_t size) {
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    uint64_t count = 0;
+    bytes_reader_init(&reader, bytes, size);
+    while (entry_get_reading(&reader, 0, &reading))
+        count++;
+    return count;
+}

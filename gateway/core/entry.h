@@ -81,6 +81,8 @@ struct packed_reading {
 void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading);
 /* Takes the next reading; false at the end or when damaged (then reader->failed). */
 bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading);
+/* How many there are, up to damage. */
+uint64_t entry_count_readings(const uint8_t *bytes, size_t size);
 
 /* ---- events: everything a reader needs, as it was then ---- */
 

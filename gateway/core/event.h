@@ -45,6 +45,7 @@ struct disk_status {
     bool is_volatile;     /* nothing that happens now would survive a restart */
     bool full;            /* room is made by the oldest readings */
     uint32_t quarantined; /* damaged files put aside since the start */
+    uint64_t history_lost; /* readings that are not in the history, since the start: no disk, a full one, one that did not keep up, no clock for too long */
     uint64_t device_bytes_hour, device_bytes_reading; /* written to the device in the last hour, and a reading; 0 when not known */
 };
 

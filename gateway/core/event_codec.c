@@ -233,6 +233,7 @@ static void get_link(struct bytes_reader *reader, struct event_room *room, struc
 static void put_disk(struct bytes_writer *writer, const struct disk_status *disk) {
     bytes_put_u8(writer, (uint8_t)(disk->is_volatile | disk->full << 1));
     bytes_put_varint(writer, disk->quarantined);
+    bytes_put_varint(writer, disk->history_lost);
     bytes_put_varint(writer, disk->device_bytes_hour);
     bytes_put_varint(writer, disk->device_bytes_reading);
 }
@@ -241,6 +242,7 @@ static void get_disk(struct bytes_reader *reader, struct disk_status *ret_disk) 
     uint64_t flags = get_most(reader, 3);
     *ret_disk = (struct disk_status){.is_volatile = flags & 1, .full = flags & 2};
     ret_disk->quarantined = (uint32_t)get_most(reader, UINT32_MAX);
+    ret_disk->history_lost = bytes_get_varint(reader);
     ret_disk->device_bytes_hour = bytes_get_varint(reader);
     ret_disk->device_bytes_reading = bytes_get_varint(reader);
 }

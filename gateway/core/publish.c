@@ -165,8 +165,10 @@ void publisher_on_readings(struct publisher *publisher, const struct now *now, u
     if (!history->count)
         publisher->history_due_us = now->mono_us + 1000 * (int64_t)publisher->config->store.readings_commit_ms;
     for (unsigned i = 0; i < count; i++)
-        if (history->body.size - history->body.length >= READING_SIZE_MAX) /* else the store is far behind: it says so itself */
+        if (history->body.size - history->body.length >= READING_SIZE_MAX)
             batch_add(history, now, publisher->series->of_point[first_point + readings[i].point], &readings[i]);
+        else /* the effects had no room for the batch all the while */
+            publisher->history_lost++;
     if (history->body.length > PUBLISH_HISTORY_SIZE / 2)
         publisher->history_due_us = now->mono_us;
 }

@@ -45,6 +45,7 @@ struct publisher {
     uint8_t *scratch;      /* the batch of streams that seal with each poll */
     struct publish_batch history;
     int64_t history_due_us;
+    uint64_t history_lost; /* readings that came while the batch was full */
     struct aside aside;
     int64_t aside_due_us; /* NOW_NEVER: nothing waits, or the clock is not trusted */
 };

@@ -86,6 +86,8 @@ void queue_put_run(struct store_queue *queue, enum lane lane, uint64_t first_seq
 void queue_put_history(struct store_queue *queue, int64_t at_ms, const uint8_t *bytes, uint32_t size) {
     pthread_mutex_lock(&queue->mutex);
     if (queue->batches_count == HISTORY_BATCHES_MAX) {
+        const struct buffer *oldest = &queue->batches[queue->batches_first].body;
+        queue->readings_dropped += entry_count_readings(oldest->bytes, oldest->size);
         queue->batches_first = (queue->batches_first + 1) % HISTORY_BATCHES_MAX;
         queue->batches_count--;
         queue->batches_dropped++;
@@ -94,8 +96,10 @@ void queue_put_history(struct store_queue *queue, int64_t at_ms, const uint8_t *
     batch->at_ms = at_ms;
     if (buffer_set(&batch->body, bytes, size))
         queue->batches_count++;
-    else
+    else {
         queue->batches_dropped++;
+        queue->readings_dropped += entry_count_readings(bytes, size);
+    }
     pthread_cond_signal(&queue->writer);
     pthread_mutex_unlock(&queue->mutex);
 }
@@ -224,6 +228,13 @@ void queue_take_cursors(struct store_queue *queue, struct cursor cursors[UPLINKS
 uint64_t queue_dropped(struct store_queue *queue) {
     pthread_mutex_lock(&queue->mutex);
     uint64_t dropped = queue->batches_dropped;
+    pthread_mutex_unlock(&queue->mutex);
+    return dropped;
+}
+
+uint64_t queue_readings_dropped(struct store_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    uint64_t dropped = queue->readings_dropped;
     pthread_mutex_unlock(&queue->mutex);
     return dropped;
 }

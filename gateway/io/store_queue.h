@@ -61,7 +61,7 @@ struct store_queue {
     unsigned queries_next; /* whose turn it is among equals */
     struct history_batch batches[HISTORY_BATCHES_MAX];
     unsigned batches_first, batches_count;
-    uint64_t batches_dropped;
+    uint64_t batches_dropped, readings_dropped; /* of the history, since the start */
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool cursors_dirty[UPLINKS_MAX][LANES_COUNT];
     int64_t cursors_due_us; /* NOW_NEVER when none moved */
@@ -90,6 +90,7 @@ void queue_run_done(struct store_queue *queue, enum lane lane);
 /* Copies the cursors that moved since the last call, and marks them in `dirty`. */
 void queue_take_cursors(struct store_queue *queue, struct cursor cursors[UPLINKS_MAX][LANES_COUNT], bool dirty[UPLINKS_MAX][LANES_COUNT]);
 uint64_t queue_dropped(struct store_queue *queue); /* history batches, since the start */
+uint64_t queue_readings_dropped(struct store_queue *queue); /* the readings in them */
 /* For a commit that failed: due again after CURSOR_DELAY_US. */
 void queue_cursors_again(struct store_queue *queue);
 

@@ -61,7 +61,8 @@ static void slow_tell(struct store *store, int64_t took_us) {
 static void status_tell(struct store *store) {
     struct disk_status status = {.is_volatile = !store->disk.open || store->spool_err != ERR_OK,
                                  .full = store->full,
-                                 .quarantined = store->disk.quarantined};
+                                 .quarantined = store->disk.quarantined,
+                                 .history_lost = store->unkept_readings + queue_readings_dropped(&store->queue)};
     if (store->samples_count > 1) {
         const struct store_sample *newest = &store->samples[(store->samples_next + SAMPLES_COUNT - 1) % SAMPLES_COUNT];
         const struct store_sample *oldest = &store->samples[(store->samples_next + SAMPLES_COUNT - store->samples_count) % SAMPLES_COUNT];
@@ -245,6 +246,7 @@ static void history_do(struct store *store, const struct history_batch *batch, u
     struct database_failure failure;
     if (!store->disk.open) {
         store->unkept++;
+        store->unkept_readings += entry_count_readings(batch->body.bytes, batch->body.size);
         return;
     }
     uint64_t before = history_readings(store->disk.history);
@@ -259,6 +261,8 @@ static void history_do(struct store *store, const struct history_batch *batch, u
     }
     if (store->disk.open)
         store_state_tell(store, &store->history_err, err, &failure, store->disk.history_path, history_consequence);
+    if (err != ERR_OK)
+        store->unkept_readings += entry_count_readings(batch->body.bytes, batch->body.size);
     if (dropped != store->dropped_told && !store->behind) {
         store->behind = true;
         store_tell(&store->sink, TRACE_WARNING, "store: the disk does not keep up; batches of history are dropped");

@@ -285,6 +285,7 @@ static void disk_json(struct text *payload, const struct disk_status *disk) {
     json_key_bool(payload, "volatile", disk->is_volatile);
     json_key_bool(payload, "full", disk->full);
     json_key_u64(payload, "quarantined", disk->quarantined);
+    json_key_u64(payload, "history_lost", disk->history_lost);
     json_key_u64(payload, "device_bytes_hour", disk->device_bytes_hour);
     json_key_u64(payload, "device_bytes_reading", disk->device_bytes_reading);
     text_add_char(payload, '}');

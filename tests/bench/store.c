@@ -104,6 +104,11 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
+static void acknowledge(uint64_t seq) {
+    spool.cursors[0][LANE_READING] = (struct cursor){.low = seq};
+    spool.dirty[0][LANE_READING] = true;
+}
+
 static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s, uint64_t *delivered) {
     uint64_t *const numbers[] = {hours, commit_s, every_s, delivered};
     if (argc < 2 || argc > 6)
@@ -155,10 +160,8 @@ int main(int argc, char **argv) {
             .lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 1, .seq = seq, .start = 1, .at_ms = at_ms, .body = bytes, .body_size = (uint32_t)size};
         CHECK(entry_seal(&entry, &writer));
         struct run run = {.lane = LANE_READING, .first_seq = seq, .last_seq = seq, .body = {sealed, writer.length, sizeof(sealed)}};
-        if (delivered) {
-            spool.cursors[0][LANE_READING] = (struct cursor){.low = seq};
-            spool.dirty[0][LANE_READING] = true;
-        }
+        if (delivered)
+            acknowledge(seq);
         must(spool_commit(&spool, &run, &failure), &failure);
         must(history_add(history, at_ms, bytes, size, &failure), &failure);
         seq++;

@@ -84,8 +84,15 @@ static void broken_and_back(void **state) {
     }
     assert_int_equal(fixture_ask(&f, 0, LANE_EVENT, 0, 9), ERR_IO);
     assert_true(fixture_status(&f).is_volatile);
+    uint8_t bytes[64];
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, bytes, sizeof(bytes));
+    for (int64_t i = 0; i < 3; i++)
+        entry_put_reading(&writer, 0, &(struct packed_reading){.series = 1, .value = {.kind = VALUE_INTEGER, .integer = i}});
+    store_history(f.store, 0, bytes, (uint32_t)writer.length); /* nowhere to go, and counted */
     cut_mode(CUT_WELL);
     submit_until_ok(&f, LANE_EVENT, 10, 11);
+    assert_true(fixture_status(&f).history_lost == 3);
     assert_true(fixture_told(&f, "in use again"));
     assert_false(fixture_status(&f).is_volatile);
     assert_string_equal(fixture_query(&f, 0, LANE_EVENT, 0, 11), "2 3 4 10 11");

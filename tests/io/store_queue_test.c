@@ -70,11 +70,27 @@ static void oldest_batch_gives_way(void **state) {
     for (unsigned i = 0; i < HISTORY_BATCHES_MAX + 3; i++)
         queue_put_history(&box->queue, i, (const uint8_t *)"0123456789abcdef", i + 1);
     assert_int_equal(queue_dropped(&box->queue), 3);
+    assert_int_equal(queue_readings_dropped(&box->queue), 0); /* these are none */
     for (unsigned i = 3; i < HISTORY_BATCHES_MAX + 3; i++) {
         assert_int_equal(next(box), WORK_HISTORY);
         assert_true(box->batch.at_ms == i && box->batch.body.size == i + 1 && box->dropped == 3);
     }
     assert_int_equal(next(box), WORK_TIME);
+    box_free(box);
+}
+
+static void dropped_readings_are_counted(void **state) {
+    (void)state;
+    struct box *box = box_new();
+    uint8_t bytes[256];
+    for (unsigned i = 0; i < HISTORY_BATCHES_MAX + 3; i++) {
+        struct bytes_writer writer;
+        bytes_writer_init(&writer, bytes, sizeof(bytes));
+        for (unsigned r = 0; r <= i; r++)
+            entry_put_reading(&writer, 0, &(struct packed_reading){.series = r, .value = {.kind = VALUE_INTEGER, .integer = r}});
+        queue_put_history(&box->queue, i, bytes, (uint32_t)writer.length);
+    }
+    assert_true(queue_dropped(&box->queue) == 3 && queue_readings_dropped(&box->queue) == 1 + 2 + 3);
     box_free(box);
 }
 
@@ -169,7 +185,7 @@ static void busy_time_is_the_writers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(urgent_first),           cmocka_unit_test(oldest_batch_gives_way),
+        cmocka_unit_test(urgent_first),           cmocka_unit_test(oldest_batch_gives_way), cmocka_unit_test(dropped_readings_are_counted),
         cmocka_unit_test(cursors_wait_and_merge), cmocka_unit_test(stopping_finishes_everything),
         cmocka_unit_test(queries_take_turns),     cmocka_unit_test(busy_time_is_the_writers),
     };

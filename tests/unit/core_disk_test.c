@@ -70,6 +70,13 @@ static void changes_are_told(void **state) {
     assert_non_null(strstr(told(world, 160000, &disk), "full"));
     disk.full = false;
     assert_non_null(strstr(told(world, 180000, &disk), "room again"));
+    world->core.publisher.history_lost = 2; /* what the core itself could not hand over counts as well */
+    world->core.publisher.aside.lost = 3;
+    disk.history_lost = 10;
+    now = site_now(240000);
+    core_on_disk(&world->core, &now, &disk);
+    core_on_disk(&world->core, &now, &disk);
+    assert_true(world->counters.disk.history_lost == 15);
     core_check(&world->core);
     arena_done(&world->arena);
     free(world);

@@ -118,9 +118,9 @@ static void the_rest_of_the_field_and_the_store_come_back(void **state) {
     answer.rows.err = ERR_IO; /* what a failed query points to is nobody's */
     check_round(&answer, &room, &back);
     assert_true(back.rows.err == ERR_IO && back.rows.size == 0);
-    struct disk_status disk = {.full = true, .quarantined = 2, .device_bytes_hour = UINT64_MAX, .device_bytes_reading = 80};
+    struct disk_status disk = {.full = true, .quarantined = 2, .history_lost = 7, .device_bytes_hour = UINT64_MAX, .device_bytes_reading = 80};
     check_round(&(struct event){.kind = EVENT_DISK, .now = moment, .disk = &disk}, &room, &back);
-    assert_true(!back.disk->is_volatile && back.disk->full && back.disk->quarantined == 2 && back.disk->device_bytes_hour == UINT64_MAX);
+    assert_true(!back.disk->is_volatile && back.disk->full && back.disk->quarantined == 2 && back.disk->history_lost == 7 && back.disk->device_bytes_hour == UINT64_MAX);
 }
 
 static void links_and_plain_ones_come_back(void **state) {

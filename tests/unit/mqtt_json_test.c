@@ -303,7 +303,7 @@ static void test_health(void **state) {
     counters.polls = 1;
     counters.poll_late_max_us = 42;
     counters.lost[LANE_READING] = 3;
-    counters.disk = (struct disk_status){.is_volatile = true, .quarantined = 2, .device_bytes_hour = 3600};
+    counters.disk = (struct disk_status){.is_volatile = true, .quarantined = 2, .history_lost = 9, .device_bytes_hour = 3600};
     counters.uplinks[0].reason = LINK_CREDENTIALS;
     counters.commands.refused = 2;
     counters.commands.dropped = 9000;
@@ -316,7 +316,7 @@ static void test_health(void **state) {
         "\"event\":0,\"reading\":"
         "0},"
         "\"store_failures\":0,\"commands\":{\"accepted\":0,\"refused\":2,\"dropped\":9000,\"replies_dropped\":0},"
-        "\"store\":{\"volatile\":true,\"full\":false,\"quarantined\":2,\"device_bytes_hour\":3600,\"device_bytes_reading\":0},"
+        "\"store\":{\"volatile\":true,\"full\":false,\"quarantined\":2,\"history_lost\":9,\"device_bytes_hour\":3600,\"device_bytes_reading\":0},"
         "\"watch\":{\"loop_late\":0,\"loop_late_max_us\":0},\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
         "password\",\"sent\":0,\"acked\":0,"
         "\"refused\":0,\"resent\":0,\"connects\":0,\"broker\":\"broker.example:1883\"}}}");
