@@ -119,6 +119,13 @@ static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *com
     return *commit_s && *commit_s <= 60 && *every_s && *every_s <= 100;
 }
 
+static void points_make(uint32_t every_s) {
+    for (unsigned i = 0; i < POINTS; i++) {
+        snprintf(names[i], sizeof(names[i]), "p%u", i);
+        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000 * every_s};
+    }
+}
+
 int main(int argc, char **argv) {
     uint64_t hours = 24, commit_s = 10, every_s = 1, delivered = 0;
     if (!arguments_read(argc, argv, &hours, &commit_s, &every_s, &delivered)) {
@@ -134,10 +141,7 @@ int main(int argc, char **argv) {
     struct prng prng;
     arena_init(&arena);
     prng_init(&prng, 1);
-    for (unsigned i = 0; i < POINTS; i++) {
-        snprintf(names[i], sizeof(names[i]), "p%u", i);
-        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000 * (uint32_t)every_s};
-    }
+    points_make((uint32_t)every_s);
     CHECK(files_path(argv[1], "spool.db", spool_path) == ERR_OK && files_path(argv[1], "history.db", history_path) == ERR_OK);
     must(database_open(spool_path, DATABASE_FULL, &spool_database, &failure), &failure);
     must(spool_create(spool_database, &failure), &failure);
