@@ -14,7 +14,6 @@
 #define POOL_BLOCKS_MORE 64
 #define ROOM_PAGES 2048   /* a slot's chunks at a thousand series, each in two pages of its own */
 #define EVICTIONS_MAX 8   /* hours dropped for one batch: after a quota was lowered the rest follows with later ones */
-#define HOUR_SLOTS (3600000 / SLOT_MS)
 
 struct block {
     struct block *next;
@@ -127,7 +126,7 @@ static bool open_put(struct history *history, const struct packed_reading *readi
     uint8_t item[CHUNK_ITEM_SIZE];
     struct bytes_writer writer;
     bytes_writer_init(&writer, item, sizeof(item));
-    chunk_put(&writer, &state, history->slot, reading);
+    chunk_put(&writer, &state, history->slot * SLOT_MS, SLOT_MS, reading);
     CHECK(!writer.full);
     if (!open_append(history, chunk, item, writer.length))
         return false;
@@ -215,7 +214,7 @@ static enum err slot_write(struct history *history, struct database_failure *ret
 /* ---- batches ---- */
 
 static bool reading_possible(const struct history *history, const struct packed_reading *reading) {
-    return reading->series < history->series_count && reading->at_ms >= 0 && chunk_slot(reading->at_ms) < INT64_C(1) << 40;
+    return reading->series < history->series_count && reading->at_ms >= 0 && chunk_slot(reading->at_ms) < SLOT_END;
 }
 
 /* The lowest slot above `after` that the batch has readings of; SLOT_NONE when none. */
@@ -427,17 +426,17 @@ enum err history_read(struct database *database, uint32_t series, int64_t from_m
         if (!statement_step(find))
             break; /* nothing at or after it: long empty stretches cost nothing */
         int64_t id = statement_int(find, 0);
-        if ((id & (SERIES_MAX - 1)) == series) {
+        if ((id & CHUNK_SERIES_MASK) == series) {
             size_t size;
             const uint8_t *body = statement_bytes(find, 1, &size);
             struct chunk_reader reader;
             slot = id >> CHUNK_SERIES_BITS;
-            chunk_reader_init(&reader, series, slot, body, size);
+            chunk_reader_init(&reader, series, slot * SLOT_MS, SLOT_MS, body, size);
             while (more && chunk_get(&reader, &reading))
                 if (reading.at_ms >= from_ms && reading.at_ms <= to_ms)
                     more = sink(context, &reading);
         } else { /* the next chunk is another series': go on in its slot, or in the one after when that is past this series */
-            slot = (id >> CHUNK_SERIES_BITS) - ((id & (SERIES_MAX - 1)) < series);
+            slot = (id >> CHUNK_SERIES_BITS) - ((id & CHUNK_SERIES_MASK) < series);
         }
         statement_reset(find);
     }

@@ -15,7 +15,6 @@
 #define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
 #define POOL_READING_SIZE 4       /* bytes set aside for one: sensors' numbers take about 3 */
 #define POOL_BYTES_MAX (1u << 20) /* a slot of 1,000 readings a second; ten times as many are written every 30 s */
-#define CHUNK_SERIES_BITS 20
 
 struct history;
 

@@ -14,12 +14,10 @@
 #include <stdio.h>
 
 #include "gateway/io/store_chunk.h"
-#include "gateway/io/store_history.h"
 
-#define WINDOW_MS (2 * INT64_C(300000))
 #define WINDOW_SLOTS 2
+#define WINDOW_MS ((int64_t)SLOT_MS * WINDOW_SLOTS)
 #define STEP_WINDOWS 144 /* a day a call */
-#define SERIES_MASK ((INT64_C(1) << CHUNK_SERIES_BITS) - 1)
 
 struct level {
     const char *table;
@@ -100,12 +98,12 @@ static void chunks_sum(struct rollup *rollup, int64_t window) {
     statement_bind_int(rollup->chunks, 2, (window + 1) * WINDOW_SLOTS << CHUNK_SERIES_BITS);
     while (statement_step(rollup->chunks)) {
         int64_t id = statement_int(rollup->chunks, 0);
-        uint32_t series = (uint32_t)(id & SERIES_MASK);
+        uint32_t series = (uint32_t)(id & CHUNK_SERIES_MASK);
         struct chunk_reader reader;
         struct packed_reading reading;
         size_t size;
         const uint8_t *body = statement_bytes(rollup->chunks, 1, &size);
-        chunk_reader_init(&reader, series, id >> CHUNK_SERIES_BITS, body, size);
+        chunk_reader_init(&reader, series, (id >> CHUNK_SERIES_BITS) * SLOT_MS, SLOT_MS, body, size);
         while (series < rollup->series_count && chunk_get(&reader, &reading))
             reading_add(&rollup->sums[series], &reading);
     }
@@ -115,7 +113,7 @@ static void rows_sum(struct rollup *rollup, int64_t from_window, int64_t to_wind
     statement_bind_int(rollup->rows, 1, from_window << CHUNK_SERIES_BITS);
     statement_bind_int(rollup->rows, 2, to_window << CHUNK_SERIES_BITS);
     while (statement_step(rollup->rows)) {
-        uint32_t series = (uint32_t)(statement_int(rollup->rows, 0) & SERIES_MASK);
+        uint32_t series = (uint32_t)(statement_int(rollup->rows, 0) & CHUNK_SERIES_MASK);
         uint64_t valid = (uint64_t)statement_int(rollup->rows, 2);
         if (series < rollup->series_count)
             sum_add(&rollup->sums[series], (uint64_t)statement_int(rollup->rows, 1), valid, statement_double(rollup->rows, 3),
@@ -270,10 +268,10 @@ enum err rollup_read(struct database *database, enum rollup_level level, int off
         statement_reset(find);
         if (row.from_ms > to_ms)
             break;
-        bool own = (id & SERIES_MASK) == series;
+        bool own = (id & CHUNK_SERIES_MASK) == series;
         if (own)
             more = sink(context, &row);
-        unit = own || (id & SERIES_MASK) > series ? found + 1 : found;
+        unit = own || (id & CHUNK_SERIES_MASK) > series ? found + 1 : found;
     }
     statement_done(find);
     return database_clear(database, ret_failure);

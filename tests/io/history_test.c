@@ -80,7 +80,7 @@ static void assert_reading(const struct packed_reading *a, const struct packed_r
 #define CHUNK_READINGS 300
 
 /* Segments of random length into one body, as early writes leave them. */
-static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, uint8_t *body, size_t size) {
+static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, int64_t span_ms, uint8_t *body, size_t size) {
     struct bytes_writer whole;
     bytes_writer_init(&whole, body, size);
     for (unsigned at = 0; at < count;) {
@@ -90,7 +90,7 @@ static size_t chunk_build(struct prng *prng, const struct packed_reading *readin
         unsigned n = 1 + (unsigned)prng_below(prng, count - at);
         bytes_writer_init(&writer, items, sizeof(items));
         for (unsigned i = 0; i < n; i++)
-            chunk_put(&writer, &state, chunk_slot(T0), &readings[at + i]);
+            chunk_put(&writer, &state, T0, span_ms, &readings[at + i]);
         assert_false(writer.full);
         chunk_put_head(&whole, n, (uint32_t)writer.length);
         bytes_put_raw(&whole, items, writer.length);
@@ -108,10 +108,11 @@ static void chunks_round_trip(void **state) {
     for (unsigned round = 0; round < 500; round++) {
         struct packed_reading readings[CHUNK_READINGS], back;
         unsigned count = 1 + (unsigned)prng_below(&prng, CHUNK_READINGS);
+        int64_t span_ms = round % 3 ? SLOT_MS : HOUR_MS;
         for (unsigned i = 0; i < count; i++) /* times jump about: late readings are not sorted */
-            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, SLOT_MS) : i * 997));
+            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, (uint64_t)span_ms) : i * 997));
         struct chunk_reader reader;
-        chunk_reader_init(&reader, 7, chunk_slot(T0), body, chunk_build(&prng, readings, count, body, sizeof(body)));
+        chunk_reader_init(&reader, 7, T0, span_ms, body, chunk_build(&prng, readings, count, span_ms, body, sizeof(body)));
         for (unsigned i = 0; i < count; i++) {
             assert_true(chunk_get(&reader, &back));
             assert_reading(&readings[i], &back);
@@ -130,7 +131,7 @@ static void damaged_chunks_end(void **state) {
         struct packed_reading readings[40], back;
         for (unsigned i = 0; i < 40; i++)
             readings[i] = reading_random(&prng, T0 + i * 1000);
-        size_t size = chunk_build(&prng, readings, 40, body, sizeof(body));
+        size_t size = chunk_build(&prng, readings, 40, SLOT_MS, body, sizeof(body));
         if (round % 3 == 0)
             size = prng_below(&prng, size);
         else
@@ -140,7 +141,7 @@ static void damaged_chunks_end(void **state) {
         memcpy(exact, body, size);
         struct chunk_reader reader;
         unsigned count = 0;
-        chunk_reader_init(&reader, 7, chunk_slot(T0), exact, size);
+        chunk_reader_init(&reader, 7, T0, SLOT_MS, exact, size);
         for (; chunk_get(&reader, &back); count++) {
             assert_true(chunk_slot(back.at_ms) == chunk_slot(T0));
             assert_true(count < size);
@@ -160,7 +161,7 @@ static size_t packed_size(double first, double step, unsigned digits, bool singl
         struct packed_reading reading = {.at_ms = T0 + i * 1000 + i % 3, .value = {.kind = VALUE_NUMBER, .number = strtod(text, NULL)}};
         if (single)
             reading.value.number = (double)(float)reading.value.number;
-        chunk_put(&writer, &state, chunk_slot(T0), &reading);
+        chunk_put(&writer, &state, T0, SLOT_MS, &reading);
     }
     return writer.length;
 }
