@@ -33,7 +33,6 @@ struct history {
     struct rollup *rollup;
     struct open_chunk *open; /* by series */
     int64_t slot;            /* SLOT_NONE when nothing is open */
-    int64_t lowest;          /* slot that readings came for since the last roll; INT64_MAX: none */
     struct block *free;
     uint8_t *scratch; /* one chunk in one piece */
     size_t scratch_size;
@@ -197,6 +196,7 @@ static enum err slot_write(struct history *history, struct database_failure *ret
     for (uint32_t series = 0; memory == ERR_OK && series < history->series_count; series++)
         if (history->open[series].count)
             memory = chunk_write(history, series);
+    rollup_reopen(history->rollup, history->slot);
     if (memory == ERR_OK)
         tail_clear(&history->tail);
     else /* the slot stays open, with its tail; the chunks written so far must not stay beside it */
@@ -257,7 +257,6 @@ static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const
 static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
                           struct database_failure *ret_failure) {
     size_t position = 0;
-    history->lowest = slot < history->lowest ? slot : history->lowest;
     for (;;) {
         enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
         bool fresh = history->slot == SLOT_NONE;
@@ -319,7 +318,7 @@ static bool tail_take(void *context, int64_t slot, int64_t at_ms, const uint8_t 
 enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
                       struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
-    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE, .lowest = INT64_MAX};
+    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE};
     history->days = config->store.history_days;
     history->rollup_days = config->store.rollup_days;
     history->pages_max = history->pages_quota = (int64_t)config->store.history_bytes_max / database_page_size(database);
@@ -367,9 +366,6 @@ enum err history_roll(struct history *history, int64_t wall_ms, bool *ret_more, 
     int64_t until = wall_ms > 0 ? chunk_slot(wall_ms) : 0; /* not into a future that a wrong time made up */
     if (history->slot != SLOT_NONE && history->slot < until)
         until = history->slot; /* its readings are not packed yet */
-    if (history->lowest != INT64_MAX)
-        rollup_reopen(history->rollup, history->lowest);
-    history->lowest = INT64_MAX;
     return rollup_advance(history->rollup, until, ret_more, ret_failure);
 }
 

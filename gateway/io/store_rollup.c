@@ -7,7 +7,7 @@
  *   day        144 of them          their rows, shifted by the civil time's offset
  *
  * Invariant: `rolled` holds for each level the first window that is not written yet; everything before it stands as the readings do.
- * A clock that ran ahead for a while leaves a mark in the future. The first reading after it was set back reopens from there on, or
+ * A clock that ran ahead for a while leaves a mark in the future. The first chunk after it was set back reopens from there on, or
  * nothing would be summed until that future has come. */
 #include "gateway/io/store_rollup.h"
 

@@ -25,7 +25,8 @@ struct rollup *rollup_open(struct database *database, uint32_t series_count, int
 /* Writes what is over before the slot `until_slot`; a transaction of its own. At most a day each call, so that a long outage is caught up
  * with in steps; *ret_more when there is more. */
 NODISCARD enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure);
-/* Readings of this slot came: what is written from it is written again. The clock was set back, or they waited for it to be right. */
+/* A chunk of this slot is written, in the caller's transaction: what is written from its time already is written again. The clock was set
+ * back, or readings waited for it to be right. */
 void rollup_reopen(struct rollup *rollup, int64_t slot);
 /* Deletes what ended before this time; in the caller's transaction or without. */
 void rollup_expire(struct rollup *rollup, int64_t before_ms);
