@@ -19,8 +19,10 @@
 #define HOUR_MS 3600000
 #define HOUR_SLOTS (HOUR_MS / SLOT_MS)
 
-#define CHUNK_SERIES_BITS 20 /* of a row's id, which is slot << 20 | series */
+/* A row's id: slot << 20 | series of a chunk, (hour << 20 | series) << 3 | part of an hour. */
+#define CHUNK_SERIES_BITS 20
 #define CHUNK_SERIES_MASK ((INT64_C(1) << CHUNK_SERIES_BITS) - 1)
+#define HOUR_PART_BITS 3
 
 #define CHUNK_ITEM_SIZE 64    /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
 #define CHUNK_SEGMENT_SIZE 20 /* the longest segment head */
@@ -46,6 +48,11 @@ static inline int64_t chunk_slot(int64_t at_ms) {
 /* Appends one item; the reading's time must lie in the `span_ms` from `begin_ms` on. */
 void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t begin_ms, int64_t span_ms, const struct packed_reading *reading);
 void chunk_put_head(struct bytes_writer *writer, uint32_t count, uint32_t size);
+
+/* Of the first part; all parts are below that of the next series, which after the last one is the next hour. */
+static inline int64_t hour_id(int64_t hour, int64_t series) {
+    return ((hour << CHUNK_SERIES_BITS) + series) << HOUR_PART_BITS;
+}
 
 struct chunk_reader {
     struct bytes_reader bytes;

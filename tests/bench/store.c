@@ -133,6 +133,21 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
+static uint64_t folds;
+static int64_t fold_us, fold_longest_us;
+
+/* As the writer does, but without its pauses. */
+static void fold_all(struct history *history, int64_t at_ms) {
+    struct database_failure failure;
+    for (bool more = true; more; folds += more) {
+        int64_t begin_us = now_mono_us();
+        must(history_fold(history, at_ms, &more, &failure), &failure);
+        int64_t took_us = now_mono_us() - begin_us;
+        fold_us += took_us;
+        fold_longest_us = took_us > fold_longest_us ? took_us : fold_longest_us;
+    }
+}
+
 static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s) {
     uint64_t *const numbers[] = {hours, commit_s, every_s};
     if (argc < 2 || argc > 5)
@@ -191,6 +206,8 @@ int main(int argc, char **argv) {
         if (s % 300 < commit_s) {
             must(history_checkpoint(history, &failure), &failure);
             must(history_roll(history, at_ms, &more, &failure), &failure);
+            if (!more)
+                fold_all(history, at_ms);
         }
     }
     must(history_checkpoint(history, &failure), &failure);
@@ -199,6 +216,8 @@ int main(int argc, char **argv) {
     printf("%llu readings in commits of %llu s: %.1f bytes a reading on the device, %.1f as counted for the process\n",
            (unsigned long long)readings, (unsigned long long)commit_s, (double)written / (double)readings, (double)process / (double)readings);
     printf("at this rate %.0f MB a day on the device\n", (double)written / (double)hours * 24 / 1e6);
+    printf("%llu steps of folding, %.1f ms at most and %.1f ms together\n", (unsigned long long)folds, (double)fold_longest_us / 1000,
+           (double)fold_us / 1000);
     shares_print(history_path, history_database, readings);
     history_close(history);
     database_close(history_database);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rollups against a plain sum over all readings: three days of three series, with restarts, bad values, text and a gap of hours, in a
- * civil time that is eight hours before UTC; and the history's quota in bytes. */
+ * civil time that is eight hours before UTC, while what is rolled up is folded; and the history's quota in bytes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,6 +110,8 @@ static void roll(struct world *world, int64_t wall_ms) {
         assert_true(calls < 10);
         assert_int_equal(history_roll(world->history, wall_ms, &more, &failure), ERR_OK);
     }
+    for (more = true; more;)
+        assert_int_equal(history_fold(world->history, wall_ms, &more, &failure), ERR_OK);
 }
 
 struct reading_of {
