@@ -300,6 +300,8 @@ static void history_care(struct store *store, const struct now *now) {
             err = history_fold(store->disk.history, now->wall_ms, &more, &failure);
         store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
+    if (err == ERR_FULL && room_make(store))
+        return; /* told, and done the next time */
     if (err == ERR_CORRUPT)
         files_renew(store, true, &failure);
     else if (err != ERR_OK)
