@@ -69,17 +69,17 @@ static void value_put(struct bytes_writer *writer, unsigned form, unsigned decim
     }
 }
 
-void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t slot, const struct packed_reading *reading) {
-    CHECK(reading->at_ms >= 0 && chunk_slot(reading->at_ms) == slot);
+void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t begin_ms, int64_t span_ms, const struct packed_reading *reading) {
+    CHECK(begin_ms >= 0 && reading->at_ms >= begin_ms && reading->at_ms - begin_ms < span_ms);
     if (!state->begun)
-        state->at_ms = slot * SLOT_MS;
+        state->at_ms = begin_ms;
     uint8_t decimals;
     uint64_t whole;
     uint8_t form = value_form(state, &reading->value, &decimals, &whole);
     int64_t step_ms = reading->at_ms - state->at_ms, change_ms = step_ms - state->step_ms;
     bool same = state->begun && form == state->form && reading->quality == state->quality && reading->reason == state->reason &&
                 decimals == state->decimals && form != FORM_RAW && (form != FORM_TEXT || strcmp(state->text, reading->value.text) == 0);
-    uint64_t zigzag = ((uint64_t)change_ms << 1) ^ (change_ms < 0 ? UINT64_MAX : 0); /* small: within a slot */
+    uint64_t zigzag = ((uint64_t)change_ms << 1) ^ (change_ms < 0 ? UINT64_MAX : 0); /* small: within an hour */
     bytes_put_varint(writer, zigzag << 1 | !same);
     if (!same) {
         bytes_put_u8(writer, (uint8_t)(form | reading->quality << 4));
@@ -106,8 +106,8 @@ void chunk_put_head(struct bytes_writer *writer, uint32_t count, uint32_t size) 
     bytes_put_varint(writer, size);
 }
 
-void chunk_reader_init(struct chunk_reader *reader, uint32_t series, int64_t slot, const uint8_t *bytes, size_t size) {
-    *reader = (struct chunk_reader){.slot = slot, .series = series};
+void chunk_reader_init(struct chunk_reader *reader, uint32_t series, int64_t begin_ms, int64_t span_ms, const uint8_t *bytes, size_t size) {
+    *reader = (struct chunk_reader){.begin_ms = begin_ms, .span_ms = span_ms, .series = series};
     bytes_reader_init(&reader->bytes, bytes, size);
 }
 
@@ -184,7 +184,7 @@ static bool segment_open(struct chunk_reader *reader) {
         return false;
     }
     reader->segment_end = bytes->position + (size_t)size;
-    reader->state = (struct chunk_state){.at_ms = reader->slot * SLOT_MS};
+    reader->state = (struct chunk_state){.at_ms = reader->begin_ms};
     return true;
 }
 
@@ -195,7 +195,7 @@ bool chunk_get(struct chunk_reader *reader, struct packed_reading *ret_reading) 
         return false;
     uint64_t token = bytes_get_varint(bytes), zigzag = token >> 1;
     double raw = 0;
-    /* Unsigned sums: damaged bytes may overflow, and are then found to lie outside the slot. */
+    /* Unsigned sums: damaged bytes may overflow, and are then found to lie outside. */
     uint64_t change_ms = (zigzag >> 1) ^ (zigzag & 1 ? UINT64_MAX : 0);
     uint64_t step_ms = (uint64_t)state->step_ms + change_ms;
     int64_t at_ms = (int64_t)((uint64_t)state->at_ms + step_ms);
@@ -205,7 +205,7 @@ bool chunk_get(struct chunk_reader *reader, struct packed_reading *ret_reading) 
         bytes->failed = true;
     else if (form_is_whole(state->form))
         state->whole += (uint64_t)bytes_get_zigzag(bytes);
-    if (at_ms < 0 || chunk_slot(at_ms) != reader->slot || bytes->position > reader->segment_end)
+    if (at_ms < reader->begin_ms || at_ms - reader->begin_ms >= reader->span_ms || bytes->position > reader->segment_end)
         bytes->failed = true;
     reader->left--;
     if (!bytes->failed && !reader->left && bytes->position != reader->segment_end)

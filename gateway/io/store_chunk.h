@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The packing of one series within one slot of history, appended reading by reading, and its reading back. Pure.
+/* The packing of one series within one slot or hour of history, appended reading by reading, and its reading back. Pure.
  *
  * A chunk's body is one or more segments, each complete in itself, so that a later one is simply appended:
  *   segment: count varint, bytes varint, that many bytes of items
@@ -16,6 +16,14 @@
 #include "gateway/core/entry.h"
 
 #define SLOT_MS 300000
+#define HOUR_MS 3600000
+#define HOUR_SLOTS (HOUR_MS / SLOT_MS)
+
+/* A row's id: slot << 20 | series of a chunk, (hour << 20 | series) << 3 | part of an hour. */
+#define CHUNK_SERIES_BITS 20
+#define CHUNK_SERIES_MASK ((INT64_C(1) << CHUNK_SERIES_BITS) - 1)
+#define HOUR_PART_BITS 3
+
 #define CHUNK_ITEM_SIZE 64    /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
 #define CHUNK_SEGMENT_SIZE 20 /* the longest segment head */
 
@@ -25,29 +33,37 @@ enum chunk_form { FORM_NONE, FORM_RAW, FORM_INTEGER, FORM_UNSIGNED, FORM_TEXT, F
 struct chunk_state {
     bool begun;
     uint8_t form, quality, reason, decimals;
-    int64_t at_ms, step_ms; /* of the item before; the slot's start and 0 at first */
+    int64_t at_ms, step_ms; /* of the item before; the begin of the slot or hour and 0 at first */
     uint64_t whole;         /* the whole number before, as its 64 bits */
     char text[VALUE_TEXT_SIZE];
 };
+
+#define SLOT_END (INT64_C(1) << 40) /* beyond every slot that is kept: ids and times of these have room in 64 bits */
 
 /* Negative times have no slot. */
 static inline int64_t chunk_slot(int64_t at_ms) {
     return at_ms / SLOT_MS;
 }
 
-/* Appends one item; the reading's time must lie in the slot. */
-void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t slot, const struct packed_reading *reading);
+/* Appends one item; the reading's time must lie in the `span_ms` from `begin_ms` on. */
+void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t begin_ms, int64_t span_ms, const struct packed_reading *reading);
 void chunk_put_head(struct bytes_writer *writer, uint32_t count, uint32_t size);
+
+/* Of the first part; all parts are below that of the next series, which after the last one is the next hour. */
+static inline int64_t hour_id(int64_t hour, int64_t series) {
+    return ((hour << CHUNK_SERIES_BITS) + series) << HOUR_PART_BITS;
+}
 
 struct chunk_reader {
     struct bytes_reader bytes;
     struct chunk_state state;
-    int64_t slot;
+    int64_t begin_ms, span_ms;
     uint32_t series;
     uint64_t left;      /* items of this segment */
     size_t segment_end; /* where its bytes must end */
 };
-void chunk_reader_init(struct chunk_reader *reader, uint32_t series, int64_t slot, const uint8_t *bytes, size_t size);
+/* With the begin and span that it was written with. */
+void chunk_reader_init(struct chunk_reader *reader, uint32_t series, int64_t begin_ms, int64_t span_ms, const uint8_t *bytes, size_t size);
 /* The next reading; false at the end or when damaged (then reader->bytes.failed). */
 bool chunk_get(struct chunk_reader *reader, struct packed_reading *ret_reading);
 

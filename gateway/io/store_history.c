@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "gateway/io/store_fold.h"
 #include "gateway/io/store_rollup.h"
 #include "gateway/io/store_spool.h"
 #include "gateway/io/store_tail.h"
@@ -14,7 +15,6 @@
 #define POOL_BLOCKS_MORE 64
 #define ROOM_PAGES 2048   /* a slot's chunks at a thousand series, each in two pages of its own */
 #define EVICTIONS_MAX 8   /* hours dropped for one batch: after a quota was lowered the rest follows with later ones */
-#define HOUR_SLOTS (3600000 / SLOT_MS)
 
 struct block {
     struct block *next;
@@ -32,16 +32,16 @@ struct history {
     struct database *database;
     uint32_t series_count, days, rollup_days;
     struct rollup *rollup;
+    struct fold *fold;
     struct open_chunk *open; /* by series */
     int64_t slot;            /* SLOT_NONE when nothing is open */
-    int64_t lowest;          /* slot that readings came for since the last roll; INT64_MAX: none */
     struct block *free;
     uint8_t *scratch; /* one chunk in one piece */
     size_t scratch_size;
     uint64_t refused, readings;
     int64_t pages_max, pages_quota; /* what the file may use now, and as configured; 0: as much as it likes */
     struct tail tail;
-    struct statement *find_chunk, *put_chunk, *expire, *oldest;
+    struct statement *find_chunk, *put_chunk, *drop_chunks, *drop_hours, *oldest_chunk, *oldest_hour;
 };
 
 enum err history_create(struct database *database, struct database_failure *ret_failure) {
@@ -57,10 +57,11 @@ enum err history_create(struct database *database, struct database_failure *ret_
     database_begin(database);
     database_run(database, "CREATE TABLE IF NOT EXISTS chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
                            "CREATE TABLE IF NOT EXISTS tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"
-                           "PRAGMA user_version = 3");
+                           "PRAGMA user_version = 4");
     database_run(database, tail_sql);
     database_run(database, series_sql);
     database_run(database, rollup_sql);
+    database_run(database, fold_sql);
     return database_end(database, ret_failure);
 }
 
@@ -127,7 +128,7 @@ static bool open_put(struct history *history, const struct packed_reading *readi
     uint8_t item[CHUNK_ITEM_SIZE];
     struct bytes_writer writer;
     bytes_writer_init(&writer, item, sizeof(item));
-    chunk_put(&writer, &state, history->slot, reading);
+    chunk_put(&writer, &state, history->slot * SLOT_MS, SLOT_MS, reading);
     CHECK(!writer.full);
     if (!open_append(history, chunk, item, writer.length))
         return false;
@@ -198,6 +199,7 @@ static enum err slot_write(struct history *history, struct database_failure *ret
     for (uint32_t series = 0; memory == ERR_OK && series < history->series_count; series++)
         if (history->open[series].count)
             memory = chunk_write(history, series);
+    rollup_reopen(history->rollup, history->slot);
     if (memory == ERR_OK)
         tail_clear(&history->tail);
     else /* the slot stays open, with its tail; the chunks written so far must not stay beside it */
@@ -215,7 +217,7 @@ static enum err slot_write(struct history *history, struct database_failure *ret
 /* ---- batches ---- */
 
 static bool reading_possible(const struct history *history, const struct packed_reading *reading) {
-    return reading->series < history->series_count && reading->at_ms >= 0 && chunk_slot(reading->at_ms) < INT64_C(1) << 40;
+    return reading->series < history->series_count && reading->at_ms >= 0 && chunk_slot(reading->at_ms) < SLOT_END;
 }
 
 /* The lowest slot above `after` that the batch has readings of; SLOT_NONE when none. */
@@ -258,7 +260,6 @@ static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const
 static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
                           struct database_failure *ret_failure) {
     size_t position = 0;
-    history->lowest = slot < history->lowest ? slot : history->lowest;
     for (;;) {
         enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
         bool fresh = history->slot == SLOT_NONE;
@@ -279,17 +280,36 @@ static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, 
     }
 }
 
+/* The slot from which on there are chunks or folded hours; SLOT_NONE when there is nothing. */
+static int64_t oldest_slot(struct history *history) {
+    int64_t chunk = INT64_MAX, hour = INT64_MAX;
+    if (statement_step(history->oldest_chunk))
+        chunk = statement_int(history->oldest_chunk, 0) >> CHUNK_SERIES_BITS;
+    if (statement_step(history->oldest_hour))
+        hour = (statement_int(history->oldest_hour, 0) >> (CHUNK_SERIES_BITS + HOUR_PART_BITS)) * HOUR_SLOTS;
+    statement_reset(history->oldest_chunk);
+    statement_reset(history->oldest_hour);
+    int64_t oldest = hour < chunk ? hour : chunk;
+    return oldest == INT64_MAX ? SLOT_NONE : oldest;
+}
+
+/* Chunks and hours that end before this slot. One after the other is enough: what a failure leaves is the oldest of the next call. */
+static void drop_before(struct history *history, int64_t slot) {
+    statement_bind_int(history->drop_hours, 1, hour_id(slot / HOUR_SLOTS, 0));
+    statement_step(history->drop_hours);
+    statement_bind_int(history->drop_chunks, 1, slot << CHUNK_SERIES_BITS);
+    statement_step(history->drop_chunks);
+}
+
 /* Room for what a batch can need, by the oldest hours; what is open in memory is never older. */
 static void room_make(struct history *history) {
     for (unsigned i = 0; history->pages_max && i < EVICTIONS_MAX; i++) {
         int64_t used =
             database_number(history->database, "PRAGMA page_count") - database_number(history->database, "PRAGMA freelist_count");
-        if (used + ROOM_PAGES <= history->pages_max || !statement_step(history->oldest))
+        int64_t oldest = used + ROOM_PAGES > history->pages_max ? oldest_slot(history) : SLOT_NONE;
+        if (oldest == SLOT_NONE)
             return;
-        int64_t oldest = statement_int(history->oldest, 0) >> CHUNK_SERIES_BITS;
-        statement_reset(history->oldest);
-        statement_bind_int(history->expire, 1, (oldest + HOUR_SLOTS) << CHUNK_SERIES_BITS);
-        statement_step(history->expire);
+        drop_before(history, (oldest / HOUR_SLOTS + 1) * HOUR_SLOTS);
     }
 }
 
@@ -320,18 +340,21 @@ static bool tail_take(void *context, int64_t slot, int64_t at_ms, const uint8_t 
 enum err history_open(struct database *database, uint32_t series_count, const struct config *config, struct arena *arena,
                       struct history **ret_history, struct database_failure *ret_failure) {
     struct history *history = arena_take(arena, 1, sizeof(*history));
-    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE, .lowest = INT64_MAX};
+    *history = (struct history){.database = database, .series_count = series_count, .slot = SLOT_NONE};
     history->days = config->store.history_days;
     history->rollup_days = config->store.rollup_days;
     history->pages_max = history->pages_quota = (int64_t)config->store.history_bytes_max / database_page_size(database);
     history->rollup = rollup_open(database, series_count, config->utc_offset_minutes, arena);
+    history->fold = fold_open(database, history->rollup, arena);
     history->open = arena_take(arena, series_count ? series_count : 1, sizeof(*history->open));
     pool_init(history, slot_readings(config), arena);
     tail_open(&history->tail, database);
     history->find_chunk = database_prepare(database, "SELECT n, body FROM chunk WHERE id = ?");
     history->put_chunk = database_prepare(database, "INSERT OR REPLACE INTO chunk VALUES(?, ?, ?)");
-    history->expire = database_prepare(database, "DELETE FROM chunk WHERE id < ?");
-    history->oldest = database_prepare(database, "SELECT id FROM chunk ORDER BY id LIMIT 1");
+    history->drop_chunks = database_prepare(database, "DELETE FROM chunk WHERE id < ?");
+    history->drop_hours = database_prepare(database, "DELETE FROM hour WHERE id < ?");
+    history->oldest_chunk = database_prepare(database, "SELECT id FROM chunk ORDER BY id LIMIT 1");
+    history->oldest_hour = database_prepare(database, "SELECT id FROM hour ORDER BY id LIMIT 1");
     tail_read(database, INT64_MIN, INT64_MAX, tail_take, &(struct opening){history, arena});
     *ret_history = history;
     enum err err = database_clear(database, ret_failure);
@@ -343,35 +366,33 @@ enum err history_open(struct database *database, uint32_t series_count, const st
 void history_close(struct history *history) {
     if (!history)
         return;
+    fold_close(history->fold);
     free(history->scratch); /* all else is the arena's */
     history->scratch = NULL;
 }
 
 enum err history_expire(struct history *history, int64_t wall_ms, struct database_failure *ret_failure) {
     int64_t day_slots = 86400000 / SLOT_MS;
-    int64_t keep = wall_ms > 0 ? chunk_slot(wall_ms) - (int64_t)history->days * day_slots : 0;
-    if (statement_step(history->oldest)) {
-        int64_t oldest = statement_int(history->oldest, 0) >> CHUNK_SERIES_BITS;
-        statement_reset(history->oldest);
-        int64_t limit = keep < oldest + day_slots ? keep : oldest + day_slots;
-        if (limit > oldest) {
-            statement_bind_int(history->expire, 1, limit << CHUNK_SERIES_BITS);
-            statement_step(history->expire);
-        }
-    }
+    int64_t keep = wall_ms > 0 ? chunk_slot(wall_ms) - (int64_t)history->days * day_slots : 0, oldest = oldest_slot(history);
+    if (oldest != SLOT_NONE && keep > oldest)
+        drop_before(history, keep < oldest + day_slots ? keep : oldest + day_slots);
     if (history->rollup_days) /* of a clock that is trusted, and small */
         rollup_expire(history->rollup, wall_ms - (int64_t)history->rollup_days * 86400000);
     return database_clear(history->database, ret_failure);
 }
 
+/* Not into a future that a wrong time made up, and not beyond readings that are not packed yet. */
+static int64_t over_until(const struct history *history, int64_t wall_ms) {
+    int64_t until = wall_ms > 0 ? chunk_slot(wall_ms) : 0;
+    return history->slot != SLOT_NONE && history->slot < until ? history->slot : until;
+}
+
 enum err history_roll(struct history *history, int64_t wall_ms, bool *ret_more, struct database_failure *ret_failure) {
-    int64_t until = wall_ms > 0 ? chunk_slot(wall_ms) : 0; /* not into a future that a wrong time made up */
-    if (history->slot != SLOT_NONE && history->slot < until)
-        until = history->slot; /* its readings are not packed yet */
-    if (history->lowest != INT64_MAX)
-        rollup_reopen(history->rollup, history->lowest);
-    history->lowest = INT64_MAX;
-    return rollup_advance(history->rollup, until, ret_more, ret_failure);
+    return rollup_advance(history->rollup, over_until(history, wall_ms), ret_more, ret_failure);
+}
+
+enum err history_fold(struct history *history, int64_t wall_ms, bool *ret_more, struct database_failure *ret_failure) {
+    return fold_advance(history->fold, over_until(history, wall_ms), ret_more, ret_failure);
 }
 
 enum err history_checkpoint(struct history *history, struct database_failure *ret_failure) {
@@ -390,60 +411,4 @@ uint64_t history_readings(const struct history *history) {
 
 uint64_t history_refused(const struct history *history) {
     return history->refused;
-}
-
-/* ---- reading ---- */
-
-struct looking {
-    uint32_t series;
-    int64_t from_ms, to_ms;
-    bool (*sink)(void *context, const struct packed_reading *reading);
-    void *context;
-};
-
-static bool tail_look(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
-    const struct looking *looking = context;
-    struct bytes_reader reader;
-    struct packed_reading reading;
-    bytes_reader_init(&reader, bytes, size);
-    while (entry_get_reading(&reader, at_ms, &reading)) {
-        bool wanted = reading.series == looking->series && reading.at_ms >= looking->from_ms && reading.at_ms <= looking->to_ms;
-        if (wanted && chunk_slot(reading.at_ms) == slot && !looking->sink(looking->context, &reading))
-            return false;
-    }
-    return true;
-}
-
-enum err history_read(struct database *database, uint32_t series, int64_t from_ms, int64_t to_ms,
-                      bool (*sink)(void *context, const struct packed_reading *reading), void *context, struct database_failure *ret_failure) {
-    struct packed_reading reading;
-    bool more = true;
-    int64_t first = from_ms > 0 ? chunk_slot(from_ms) : 0, last = to_ms > 0 ? chunk_slot(to_ms) : -1;
-    database_run(database, "BEGIN"); /* chunks and tail as of one moment */
-    struct statement *find = database_prepare(database, "SELECT id, body FROM chunk WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1");
-    for (int64_t slot = first; more && slot <= last; slot++) {
-        statement_bind_int(find, 1, slot << CHUNK_SERIES_BITS | series);
-        statement_bind_int(find, 2, last << CHUNK_SERIES_BITS | series);
-        if (!statement_step(find))
-            break; /* nothing at or after it: long empty stretches cost nothing */
-        int64_t id = statement_int(find, 0);
-        if ((id & (SERIES_MAX - 1)) == series) {
-            size_t size;
-            const uint8_t *body = statement_bytes(find, 1, &size);
-            struct chunk_reader reader;
-            slot = id >> CHUNK_SERIES_BITS;
-            chunk_reader_init(&reader, series, slot, body, size);
-            while (more && chunk_get(&reader, &reading))
-                if (reading.at_ms >= from_ms && reading.at_ms <= to_ms)
-                    more = sink(context, &reading);
-        } else { /* the next chunk is another series': go on in its slot, or in the one after when that is past this series */
-            slot = (id >> CHUNK_SERIES_BITS) - ((id & (SERIES_MAX - 1)) < series);
-        }
-        statement_reset(find);
-    }
-    statement_done(find);
-    struct looking looking = {.series = series, .from_ms = from_ms, .to_ms = to_ms, .sink = sink, .context = context};
-    if (more)
-        tail_read(database, first, last, tail_look, &looking);
-    return database_end(database, ret_failure);
 }

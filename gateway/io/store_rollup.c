@@ -2,24 +2,26 @@
 /* A row's id is window << 20 | series, so that rows are appended and one series in a time is a probe a window.
  *
  *   level      window of            made from
- *   10 min     2 slots              chunks
+ *   10 min     2 slots              chunks, and what of its time is in folded hours
  *   hour       6 windows of 10 min  their rows
  *   day        144 of them          their rows, shifted by the civil time's offset
  *
  * Invariant: `rolled` holds for each level the first window that is not written yet; everything before it stands as the readings do.
- * A clock that ran ahead for a while leaves a mark in the future. The first reading after it was set back reopens from there on, or
- * nothing would be summed until that future has come. */
+ * A clock that ran ahead for a while leaves a mark in the future. The first chunk after it was set back reopens from there on, or
+ * nothing would be summed until that future has come.
+ * What there is to write is found by chunks alone: a window without any is either empty, or its hour was folded (store_fold.h) after it had
+ * been written. When a chunk comes late to a folded hour, its window is summed from both. */
 #include "gateway/io/store_rollup.h"
 
 #include <stdio.h>
 
 #include "gateway/io/store_chunk.h"
-#include "gateway/io/store_history.h"
 
-#define WINDOW_MS (2 * INT64_C(300000))
 #define WINDOW_SLOTS 2
-#define STEP_WINDOWS 144 /* a day a call */
-#define SERIES_MASK ((INT64_C(1) << CHUNK_SERIES_BITS) - 1)
+#define WINDOW_MS ((int64_t)SLOT_MS * WINDOW_SLOTS)
+#define STEP_WINDOWS 144     /* a day a call */
+#define STEP_READINGS 400000 /* or when so many were summed: alarms are committed by the same thread */
+#define HOUR_WINDOWS (HOUR_SLOTS / WINDOW_SLOTS)
 
 struct level {
     const char *table;
@@ -43,7 +45,8 @@ struct rollup {
     uint32_t series_count;
     int64_t day_shift; /* windows by which a civil day begins before that of UTC */
     struct sum *sums;  /* by series; zero between uses */
-    struct statement *chunks, *next_chunk, *get_mark, *put_mark;
+    uint64_t read;     /* readings, in this call */
+    struct statement *chunks, *hour, *next_chunk, *get_mark, *put_mark;
     struct statement *put[ROLLUP_LEVELS], *rows, *next_row, *expire[ROLLUP_LEVELS];
 };
 
@@ -58,6 +61,7 @@ struct rollup *rollup_open(struct database *database, uint32_t series_count, int
     for (uint32_t i = 0; i < series_count; i++)
         rollup->sums[i] = (struct sum){0};
     rollup->chunks = database_prepare(database, "SELECT id, body FROM chunk WHERE id >= ? AND id < ? ORDER BY id");
+    rollup->hour = database_prepare(database, "SELECT body FROM hour WHERE id >= ? AND id < ?");
     rollup->next_chunk = database_prepare(database, "SELECT id FROM chunk WHERE id >= ? ORDER BY id LIMIT 1");
     rollup->rows = database_prepare(database, "SELECT id, n, valid, least, mean, most FROM rollup_10min WHERE id >= ? AND id < ? ORDER BY id");
     rollup->next_row = database_prepare(database, "SELECT id FROM rollup_10min WHERE id >= ? ORDER BY id LIMIT 1");
@@ -100,14 +104,35 @@ static void chunks_sum(struct rollup *rollup, int64_t window) {
     statement_bind_int(rollup->chunks, 2, (window + 1) * WINDOW_SLOTS << CHUNK_SERIES_BITS);
     while (statement_step(rollup->chunks)) {
         int64_t id = statement_int(rollup->chunks, 0);
-        uint32_t series = (uint32_t)(id & SERIES_MASK);
+        uint32_t series = (uint32_t)(id & CHUNK_SERIES_MASK);
         struct chunk_reader reader;
         struct packed_reading reading;
         size_t size;
         const uint8_t *body = statement_bytes(rollup->chunks, 1, &size);
-        chunk_reader_init(&reader, series, id >> CHUNK_SERIES_BITS, body, size);
-        while (series < rollup->series_count && chunk_get(&reader, &reading))
+        chunk_reader_init(&reader, series, (id >> CHUNK_SERIES_BITS) * SLOT_MS, SLOT_MS, body, size);
+        for (; series < rollup->series_count && chunk_get(&reader, &reading); rollup->read++)
             reading_add(&rollup->sums[series], &reading);
+    }
+}
+
+/* What the folded hour holds of the window, for the series that have chunks in it: the others' rows stand as they are. */
+static void hour_sum(struct rollup *rollup, int64_t window) {
+    int64_t hour = window / HOUR_WINDOWS, from_ms = window * WINDOW_MS;
+    for (uint32_t series = 0; series < rollup->series_count; series++) {
+        if (!rollup->sums[series].count)
+            continue;
+        statement_bind_int(rollup->hour, 1, hour_id(hour, series));
+        statement_bind_int(rollup->hour, 2, hour_id(hour, series + 1));
+        while (statement_step(rollup->hour)) {
+            struct chunk_reader reader;
+            struct packed_reading reading;
+            size_t size;
+            const uint8_t *body = statement_bytes(rollup->hour, 0, &size);
+            chunk_reader_init(&reader, series, hour * HOUR_MS, HOUR_MS, body, size);
+            for (; chunk_get(&reader, &reading); rollup->read++)
+                if (reading.at_ms >= from_ms && reading.at_ms - from_ms < WINDOW_MS)
+                    reading_add(&rollup->sums[series], &reading);
+        }
     }
 }
 
@@ -115,7 +140,7 @@ static void rows_sum(struct rollup *rollup, int64_t from_window, int64_t to_wind
     statement_bind_int(rollup->rows, 1, from_window << CHUNK_SERIES_BITS);
     statement_bind_int(rollup->rows, 2, to_window << CHUNK_SERIES_BITS);
     while (statement_step(rollup->rows)) {
-        uint32_t series = (uint32_t)(statement_int(rollup->rows, 0) & SERIES_MASK);
+        uint32_t series = (uint32_t)(statement_int(rollup->rows, 0) & CHUNK_SERIES_MASK);
         uint64_t valid = (uint64_t)statement_int(rollup->rows, 2);
         if (series < rollup->series_count)
             sum_add(&rollup->sums[series], (uint64_t)statement_int(rollup->rows, 1), valid, statement_double(rollup->rows, 3),
@@ -177,12 +202,13 @@ static int64_t windows_write(struct rollup *rollup, int64_t end, bool *ret_more)
         if (id == INT64_MAX)
             break;
         int64_t first = (id >> CHUNK_SERIES_BITS) / WINDOW_SLOTS;
-        if (first >= end || done == STEP_WINDOWS) {
+        if (first >= end || done == STEP_WINDOWS || rollup->read >= STEP_READINGS) {
             *ret_more = first < end;
             window = first < end ? first : window;
             break;
         }
         chunks_sum(rollup, first);
+        hour_sum(rollup, first);
         sums_write(rollup, ROLLUP_10MIN, first);
         window = first + 1;
     }
@@ -218,11 +244,14 @@ void rollup_reopen(struct rollup *rollup, int64_t slot) {
     }
 }
 
+int64_t rollup_reach(struct rollup *rollup) {
+    return next_id(rollup->next_chunk, mark_get(rollup, ROLLUP_10MIN) * WINDOW_SLOTS << CHUNK_SERIES_BITS) >> CHUNK_SERIES_BITS;
+}
+
 enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure) {
     *ret_more = false;
     int64_t end = until_slot / WINDOW_SLOTS;
-    int64_t mark = mark_get(rollup, ROLLUP_10MIN);
-    if (until_slot <= 0 || next_id(rollup->next_chunk, mark * WINDOW_SLOTS << CHUNK_SERIES_BITS) >> CHUNK_SERIES_BITS >= end * WINDOW_SLOTS) {
+    if (until_slot <= 0 || rollup_reach(rollup) >= end * WINDOW_SLOTS) {
         /* No chunk waits; but an hour or a day may have ended since its last window. */
         int64_t hour = mark_get(rollup, ROLLUP_HOUR), row = next_id(rollup->next_row, hour * levels[ROLLUP_HOUR].windows << CHUNK_SERIES_BITS);
         enum err err = database_clear(rollup->database, ret_failure);
@@ -232,6 +261,7 @@ enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_mor
     enum err err = database_clear(rollup->database, ret_failure);
     if (err != ERR_OK)
         return err;
+    rollup->read = 0;
     database_begin(rollup->database);
     end = windows_write(rollup, end, ret_more);
     units_write(rollup, ROLLUP_HOUR, end);
@@ -270,10 +300,10 @@ enum err rollup_read(struct database *database, enum rollup_level level, int off
         statement_reset(find);
         if (row.from_ms > to_ms)
             break;
-        bool own = (id & SERIES_MASK) == series;
+        bool own = (id & CHUNK_SERIES_MASK) == series;
         if (own)
             more = sink(context, &row);
-        unit = own || (id & SERIES_MASK) > series ? found + 1 : found;
+        unit = own || (id & CHUNK_SERIES_MASK) > series ? found + 1 : found;
     }
     statement_done(find);
     return database_clear(database, ret_failure);

@@ -22,11 +22,14 @@ extern const char rollup_sql[]; /* the tables, where they are missing */
 
 /* Days begin `offset_minutes` before those of UTC. Failures are the database's. */
 struct rollup *rollup_open(struct database *database, uint32_t series_count, int offset_minutes, struct arena *arena);
-/* Writes what is over before the slot `until_slot`; a transaction of its own. At most a day each call, so that a long outage is caught up
- * with in steps; *ret_more when there is more. */
+/* Writes what is over before the slot `until_slot`; a transaction of its own. At most a day each call, and less of it when there is much to
+ * sum, so that a long outage is caught up with in steps; *ret_more when there is more. */
 NODISCARD enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure);
-/* Readings of this slot came: what is written from it is written again. The clock was set back, or they waited for it to be right. */
+/* A chunk of this slot is written, in the caller's transaction: what is written from its time already is written again. The clock was set
+ * back, or readings waited for it to be right. */
 void rollup_reopen(struct rollup *rollup, int64_t slot);
+/* The first slot with chunks that are not in the rollups yet; beyond every slot when there are none. */
+int64_t rollup_reach(struct rollup *rollup);
 /* Deletes what ended before this time; in the caller's transaction or without. */
 void rollup_expire(struct rollup *rollup, int64_t before_ms);
 

@@ -283,7 +283,7 @@ static void checkpoint_tell(struct store *store) {
     store->refused_told = refused;
 }
 
-/* The history is made durable, what is over is rolled up, and what is too old goes. */
+/* The history is made durable, what is over is rolled up and then folded, and what is too old goes. */
 static void history_care(struct store *store, const struct now *now) {
     struct database_failure failure;
     enum err err = ERR_OK;
@@ -299,9 +299,14 @@ static void history_care(struct store *store, const struct now *now) {
     }
     if (err == ERR_OK && now->mono_us >= store->roll_us) {
         bool more = false;
-        err = now->wall_trusted ? history_roll(store->disk.history, now->wall_ms, &more, &failure) : ERR_OK;
+        if (now->wall_trusted)
+            err = history_roll(store->disk.history, now->wall_ms, &more, &failure);
+        if (now->wall_trusted && err == ERR_OK && !more)
+            err = history_fold(store->disk.history, now->wall_ms, &more, &failure);
         store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
+    if (err == ERR_FULL && room_make(store))
+        return; /* told, and done the next time */
     if (err == ERR_CORRUPT)
         files_renew(store, store->disk.history_path, &failure);
     else if (err != ERR_OK)

@@ -6,7 +6,8 @@
  *
  * DIR should be on a file system of its own, because the device's count is of all programs. Every 30 s of the day the file system is
  * synced, as the kernel would write back what is older. Prints bytes a reading: on the device, as the kernel counts them for
- * this process, and in the history's file; and how long one point's 24 hours take to be read, the first time and again. */
+ * this process, and in the history's file, whole pages by what they are used for; and how long one point's 24 hours take to be read,
+ * the first time and again. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -62,6 +63,13 @@ static void must(enum err err, const struct database_failure *failure) {
     exit(1);
 }
 
+static void points_make(uint32_t every_s) {
+    for (unsigned i = 0; i < POINTS; i++) {
+        snprintf(names[i], sizeof(names[i]), "p%u", i);
+        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000 * every_s};
+    }
+}
+
 /* Sensors that wander by their last digit. */
 static size_t batch_make(struct prng *prng, int64_t at_ms, unsigned seconds, unsigned every_s, uint8_t *bytes, size_t size, uint64_t *readings) {
     static double values[POINTS];
@@ -85,6 +93,27 @@ static bool count(void *context, const struct packed_reading *reading) {
     return true;
 }
 
+/* Bytes a reading of the pages that these tables have, by the library's own table of pages. */
+static double share(struct database *database, const char *tables, uint64_t readings) {
+    char sql[160];
+    snprintf(sql, sizeof(sql), "SELECT sum(pgsize) FROM dbstat WHERE name IN (%s)", tables);
+    return (double)database_number(database, sql) / (double)readings;
+}
+
+static void shares_print(const char *path, struct database *database, uint64_t readings) {
+    struct database_failure failure;
+    struct stat status;
+    CHECK(stat(path, &status) == 0);
+    printf("%.2f bytes a reading in the history's file\n", (double)status.st_size / (double)readings);
+    double of_readings = share(database, "'chunk', 'hour', 'tail', 'tail_block'", readings);
+    double of_rollups = share(database, "'rollup_10min', 'rollup_hour', 'rollup_day'", readings);
+    double unused = (double)(database_number(database, "PRAGMA freelist_count") * database_page_size(database)) / (double)readings;
+    if (database_clear(database, &failure) == ERR_OK)
+        printf("of these: %.2f bytes a reading for the readings, %.2f for rollups, %.2f to be used again\n", of_readings, of_rollups, unused);
+    else
+        printf("what the file is used for is not known: %s\n", failure.text);
+}
+
 static void read_back(const char *path, int64_t end_ms) {
     struct database *database;
     struct database_failure failure;
@@ -104,9 +133,29 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
+static uint64_t folds;
+static int64_t fold_us, fold_longest_us;
+
+/* As the writer does, but without its pauses. */
+static void fold_all(struct history *history, int64_t at_ms) {
+    struct database_failure failure;
+    for (bool more = true; more; folds += more) {
+        int64_t begin_us = now_mono_us();
+        must(history_fold(history, at_ms, &more, &failure), &failure);
+        int64_t took_us = now_mono_us() - begin_us;
+        fold_us += took_us;
+        fold_longest_us = took_us > fold_longest_us ? took_us : fold_longest_us;
+    }
+}
+
 static void acknowledge(uint64_t seq) {
     spool.cursors[0][LANE_READING] = (struct cursor){.low = seq};
     spool.dirty[0][LANE_READING] = true;
+}
+
+static void folds_print(void) {
+    printf("%llu steps of folding, %.1f ms at most and %.1f ms together\n", (unsigned long long)folds, (double)fold_longest_us / 1000,
+           (double)fold_us / 1000);
 }
 
 static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s, uint64_t *delivered) {
@@ -117,13 +166,6 @@ static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *com
         if (!text_read_u64(argv[i], numbers[i - 2]))
             return false;
     return *commit_s && *commit_s <= 60 && *every_s && *every_s <= 100;
-}
-
-static void points_make(uint32_t every_s) {
-    for (unsigned i = 0; i < POINTS; i++) {
-        snprintf(names[i], sizeof(names[i]), "p%u", i);
-        points[i] = (struct point){.name = names[i], .unit = "A", .scale = 0.1, .every_ms = 1000 * every_s};
-    }
 }
 
 int main(int argc, char **argv) {
@@ -176,17 +218,18 @@ int main(int argc, char **argv) {
         if (s % 300 < commit_s) {
             must(history_checkpoint(history, &failure), &failure);
             must(history_roll(history, at_ms, &more, &failure), &failure);
+            if (!more)
+                fold_all(history, at_ms);
         }
     }
     must(history_checkpoint(history, &failure), &failure);
     CHECK(syncfs(folder) == 0);
     int64_t written = device_bytes(argv[1]) - device_before, process = files_device_bytes() - process_before;
-    struct stat status;
-    CHECK(stat(history_path, &status) == 0);
-    printf("%llu readings in commits of %llu s: %.1f bytes a reading on the device, %.1f as counted for the process, %.2f in the history's file\n",
-           (unsigned long long)readings, (unsigned long long)commit_s, (double)written / (double)readings, (double)process / (double)readings,
-           (double)status.st_size / (double)readings);
+    printf("%llu readings in commits of %llu s: %.1f bytes a reading on the device, %.1f as counted for the process\n",
+           (unsigned long long)readings, (unsigned long long)commit_s, (double)written / (double)readings, (double)process / (double)readings);
     printf("at this rate %.0f MB a day on the device\n", (double)written / (double)hours * 24 / 1e6);
+    folds_print();
+    shares_print(history_path, history_database, readings);
     history_close(history);
     database_close(history_database);
     database_close(spool_database);

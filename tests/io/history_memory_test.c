@@ -82,6 +82,31 @@ static void memory_stands_still(void **state) {
     fixture_done(&file.fixture);
 }
 
+/* Hour after hour is rolled up and folded. */
+static void folding_stands_still(void **state) {
+    (void)state;
+    struct file file;
+    struct database_failure failure;
+    size_t before = 0;
+    file_init(&file, 4000);
+    for (unsigned slot = 0; slot < 5 * HOUR_SLOTS + 1; slot++) {
+        for (unsigned batch = 0; batch < 5; batch++)
+            add_alike(&file, T0 + slot * SLOT_MS + batch * 5000, 50);
+        bool more = true;
+        assert_int_equal(history_roll(file.history, T0 + slot * SLOT_MS, &more, &failure), ERR_OK);
+        for (more = true; more;)
+            assert_int_equal(history_fold(file.history, T0 + slot * SLOT_MS, &more, &failure), ERR_OK);
+        if (slot == 2 * HOUR_SLOTS)
+            before = memory_in_use();
+    }
+    size_t after = memory_in_use();
+    print_message("in use: %zu kB, three hours later %zu kB\n", before / 1024, after / 1024);
+    assert_int_equal(database_number(file.database, "SELECT count(DISTINCT id >> 23) FROM hour"), 5);
+    assert_true(before > 0 && after <= before + 8192);
+    file_close(&file);
+    fixture_done(&file.fixture);
+}
+
 static bool count_one(void *context, const struct packed_reading *reading) {
     (void)reading;
     (*(unsigned *)context)++;
@@ -111,6 +136,7 @@ static void less_memory_after_a_restart_loses_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_stands_still),
+        cmocka_unit_test(folding_stands_still),
         cmocka_unit_test(less_memory_after_a_restart_loses_nothing),
     };
     return cmocka_run_group_tests_name("history memory", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* History: the packing of a series against random readings and random damage, and the file over slots, restarts, late
- * readings and full memory, compared with a plain list of what was put in. */
+ * readings, folding and full memory, compared with a plain list of what was put in. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +80,7 @@ static void assert_reading(const struct packed_reading *a, const struct packed_r
 #define CHUNK_READINGS 300
 
 /* Segments of random length into one body, as early writes leave them. */
-static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, uint8_t *body, size_t size) {
+static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, int64_t span_ms, uint8_t *body, size_t size) {
     struct bytes_writer whole;
     bytes_writer_init(&whole, body, size);
     for (unsigned at = 0; at < count;) {
@@ -90,7 +90,7 @@ static size_t chunk_build(struct prng *prng, const struct packed_reading *readin
         unsigned n = 1 + (unsigned)prng_below(prng, count - at);
         bytes_writer_init(&writer, items, sizeof(items));
         for (unsigned i = 0; i < n; i++)
-            chunk_put(&writer, &state, chunk_slot(T0), &readings[at + i]);
+            chunk_put(&writer, &state, T0, span_ms, &readings[at + i]);
         assert_false(writer.full);
         chunk_put_head(&whole, n, (uint32_t)writer.length);
         bytes_put_raw(&whole, items, writer.length);
@@ -108,10 +108,11 @@ static void chunks_round_trip(void **state) {
     for (unsigned round = 0; round < 500; round++) {
         struct packed_reading readings[CHUNK_READINGS], back;
         unsigned count = 1 + (unsigned)prng_below(&prng, CHUNK_READINGS);
+        int64_t span_ms = round % 3 ? SLOT_MS : HOUR_MS;
         for (unsigned i = 0; i < count; i++) /* times jump about: late readings are not sorted */
-            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, SLOT_MS) : i * 997));
+            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, (uint64_t)span_ms) : i * 997));
         struct chunk_reader reader;
-        chunk_reader_init(&reader, 7, chunk_slot(T0), body, chunk_build(&prng, readings, count, body, sizeof(body)));
+        chunk_reader_init(&reader, 7, T0, span_ms, body, chunk_build(&prng, readings, count, span_ms, body, sizeof(body)));
         for (unsigned i = 0; i < count; i++) {
             assert_true(chunk_get(&reader, &back));
             assert_reading(&readings[i], &back);
@@ -130,7 +131,7 @@ static void damaged_chunks_end(void **state) {
         struct packed_reading readings[40], back;
         for (unsigned i = 0; i < 40; i++)
             readings[i] = reading_random(&prng, T0 + i * 1000);
-        size_t size = chunk_build(&prng, readings, 40, body, sizeof(body));
+        size_t size = chunk_build(&prng, readings, 40, SLOT_MS, body, sizeof(body));
         if (round % 3 == 0)
             size = prng_below(&prng, size);
         else
@@ -140,7 +141,7 @@ static void damaged_chunks_end(void **state) {
         memcpy(exact, body, size);
         struct chunk_reader reader;
         unsigned count = 0;
-        chunk_reader_init(&reader, 7, chunk_slot(T0), exact, size);
+        chunk_reader_init(&reader, 7, T0, SLOT_MS, exact, size);
         for (; chunk_get(&reader, &back); count++) {
             assert_true(chunk_slot(back.at_ms) == chunk_slot(T0));
             assert_true(count < size);
@@ -160,7 +161,7 @@ static size_t packed_size(double first, double step, unsigned digits, bool singl
         struct packed_reading reading = {.at_ms = T0 + i * 1000 + i % 3, .value = {.kind = VALUE_NUMBER, .number = strtod(text, NULL)}};
         if (single)
             reading.value.number = (double)(float)reading.value.number;
-        chunk_put(&writer, &state, chunk_slot(T0), &reading);
+        chunk_put(&writer, &state, T0, SLOT_MS, &reading);
     }
     return writer.length;
 }
@@ -261,7 +262,22 @@ static bool of_one_slot(void *context, int64_t slot, int64_t at_ms, const uint8_
     return true;
 }
 
-static void slots_restarts_and_late_readings(void **state) {
+/* Now and then, and now and then with no room for it in the file: then it is done later. */
+static unsigned fold_some(struct file *file, struct prng *prng, int64_t wall_ms) {
+    struct database_failure failure;
+    bool more = true;
+    unsigned steps = 0;
+    if (prng_below(prng, 8) == 0)
+        (void)database_number(file->database, "PRAGMA max_page_count = 1");
+    enum err err = history_roll(file->history, wall_ms, &more, &failure);
+    for (more = true; err == ERR_OK && more; steps += more)
+        err = history_fold(file->history, wall_ms, &more, &failure);
+    assert_true(err == ERR_OK || err == ERR_FULL);
+    (void)database_number(file->database, "PRAGMA max_page_count = 1000000");
+    return steps;
+}
+
+static void slots_restarts_late_readings_and_folding(void **state) {
     (void)state;
     struct file file;
     struct prng prng;
@@ -269,13 +285,14 @@ static void slots_restarts_and_late_readings(void **state) {
     struct list list = {.items = calloc(LIST_MAX, sizeof(*list.items)), .seen = calloc(LIST_MAX, 1)};
     file_init(&file);
     prng_init(&prng, 8);
-    for (unsigned batch = 0; batch < 400; batch++) {
+    unsigned steps = 0;
+    for (unsigned batch = 0; batch < 1200; batch++) {
         static uint8_t bytes[65536];
         struct bytes_writer writer;
-        int64_t at_ms = T0 + batch * 5000;
+        int64_t at_ms = T0 + batch * 15000;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
         for (unsigned i = 0; i < 20; i++) {
-            int64_t late_ms = prng_below(&prng, 200) ? (int64_t)prng_below(&prng, 5000) : (int64_t)prng_below(&prng, 900000);
+            int64_t late_ms = prng_below(&prng, 200) ? (int64_t)prng_below(&prng, 15000) : (int64_t)prng_below(&prng, 9000000);
             struct packed_reading *reading = &list.items[list.count++];
             *reading = reading_random(&prng, at_ms - late_ms);
             reading->series = (uint32_t)prng_below(&prng, 16);
@@ -286,11 +303,14 @@ static void slots_restarts_and_late_readings(void **state) {
             file_close(&file);
             file_open(&file);
         }
+        if (prng_below(&prng, 40) == 0)
+            steps += fold_some(&file, &prng, at_ms);
         if (batch % 50 == 49)
             for (uint32_t series = 0; series < 16; series++)
-                list_compare(&list, file.database, series, series % 2 ? at_ms - 700000 : 0, series % 3 ? at_ms - 1000 : INT64_MAX >> 21);
+                list_compare(&list, file.database, series, series % 2 ? at_ms - 7000000 : 0, series % 3 ? at_ms - 1000 : INT64_MAX >> 21);
     }
     assert_int_equal(history_refused(file.history), 0);
+    assert_true(steps > 5);
     int64_t slot = INT64_MIN;
     tail_read(file.database, INT64_MIN, INT64_MAX, of_one_slot, &slot);
     assert_true(slot != INT64_MIN);
@@ -411,7 +431,7 @@ int main(void) {
         cmocka_unit_test(chunks_round_trip),
         cmocka_unit_test(damaged_chunks_end),
         cmocka_unit_test(sensors_numbers_pack_small),
-        cmocka_unit_test(slots_restarts_and_late_readings),
+        cmocka_unit_test(slots_restarts_late_readings_and_folding),
         cmocka_unit_test(impossible_readings_are_refused),
         cmocka_unit_test(full_memory_is_written_early),
         cmocka_unit_test(old_days_go_one_a_call),

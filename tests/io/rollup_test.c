@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rollups against a plain sum over all readings: three days of three series, with restarts, bad values, text and a gap of hours, in a
- * civil time that is eight hours before UTC; and the history's quota in bytes. */
+ * civil time that is eight hours before UTC, while what is rolled up is folded; and the history's quota in bytes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,6 +110,8 @@ static void roll(struct world *world, int64_t wall_ms) {
         assert_true(calls < 10);
         assert_int_equal(history_roll(world->history, wall_ms, &more, &failure), ERR_OK);
     }
+    for (more = true; more;)
+        assert_int_equal(history_fold(world->history, wall_ms, &more, &failure), ERR_OK);
 }
 
 struct reading_of {
@@ -181,7 +183,7 @@ static void as_a_plain_sum(void **state) {
 }
 
 /* A clock that runs a day ahead for forty minutes, is summed there, and is set back: the day between is summed all the same, and the forty
- * minutes once more when their time has really come. Half an hour that waited for the clock comes late. */
+ * minutes once more when their time has really come. Half an hour that waited for the clock comes late, and then the gateway restarts. */
 static void a_clock_that_ran_ahead(void **state) {
     (void)state;
     struct world *world = world_begin();
@@ -197,6 +199,10 @@ static void a_clock_that_ran_ahead(void **state) {
             minute_put(world, &prng, minute);
         for (unsigned late = 2000; minute == 2055 && late < 2030; late++)
             minute_put(world, &prng, late);
+        if (minute == 2055) {
+            file_close(world);
+            file_open(world);
+        }
         if (minute % 7 == 0)
             roll(world, T0 + minute * INT64_C(60000));
     }
