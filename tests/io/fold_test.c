@@ -130,9 +130,9 @@ static void days_of_version_3(void **state) {
     struct fold_world *world = world_begin(0);
     static const unsigned rates[SERIES] = {2, 20, 100, 60, 5, 1800};
     unsigned steps = 0;
-    for (unsigned i = 0; i < 40000; i++) {
-        world_put(world, 0, T0 - 5 * SLOT_MS + i * 30);
-        world_put(world, 1, T0 - 5 * SLOT_MS + i * 30);
+    for (unsigned i = 0; i < 110000; i++) {
+        world_put(world, 0, T0 - 5 * SLOT_MS + i * 10);
+        world_put(world, 1, T0 - 5 * SLOT_MS + i * 10);
         if (i % 2000 == 1999)
             assert_int_equal(world_flush(world), ERR_OK);
     }
