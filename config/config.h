@@ -144,6 +144,11 @@ struct config_readings { /* what of the readings an uplink gets, and how */
     uint32_t at_least_every_ms; /* 0: never without a change */
 };
 
+struct config_keep { /* what waits for an uplink that does not take it, at most; what is older or more goes, oldest first */
+    uint64_t events_ms, readings_ms;
+    uint64_t events_bytes, readings_bytes; /* 0: as much as the spool has room for */
+};
+
 struct config_broker {
     const char *host;
     uint16_t port;
@@ -173,6 +178,7 @@ struct config_uplink {
     enum uplink_kind kind;
     struct config_mqtt mqtt;
     struct config_readings readings;
+    struct config_keep keep;
     bool commands; /* taken from its cmd/ topics */
 };
 

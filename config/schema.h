@@ -61,7 +61,7 @@ struct schema_shape {
 };
 
 extern const struct schema_shape schema_site, schema_gateway, schema_place, schema_bus, schema_device, schema_point, schema_alarm, schema_action,
-    schema_uplink, schema_readings, schema_store, schema_profile, schema_hours, schema_commands, schema_derived, schema_condition, schema_words,
+    schema_uplink, schema_keep, schema_readings, schema_store, schema_profile, schema_hours, schema_commands, schema_derived, schema_condition, schema_words,
     schema_shelf, schema_rules, schema_rule, schema_rule_for, schema_card;
 
 const struct schema_key *schema_find(const struct schema_shape *shape, const char *name);

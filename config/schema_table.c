@@ -168,6 +168,26 @@ static const struct schema_key readings_keys[] = {
 };
 SHAPE(schema_readings, readings_keys);
 
+static const struct schema_key keep_keys[] = {
+    {.name = "events",
+     .type = SCHEMA_DURATION,
+     .min = 3600000,
+     .max = 3650.0 * DAY_MS,
+     .fallback = "365d",
+     .en = "How long events wait for it.",
+     .zh = "事件最多等待多久。"},
+    {.name = "events_size", .type = SCHEMA_SIZE, .min = 1e5, .max = 1e12, .en = "How much of the events; as the spool allows without it.", .zh = "事件最多占用的空间；缺省只受 spool 限制。"},
+    {.name = "readings",
+     .type = SCHEMA_DURATION,
+     .min = 3600000,
+     .max = 3650.0 * DAY_MS,
+     .fallback = "31d",
+     .en = "How long readings wait for it.",
+     .zh = "读数最多等待多久。"},
+    {.name = "readings_size", .type = SCHEMA_SIZE, .min = 1e5, .max = 1e12, .en = "How much of the readings; as the spool allows without it.", .zh = "读数最多占用的空间；缺省只受 spool 限制。"},
+};
+SHAPE(schema_keep, keep_keys);
+
 static const struct schema_key uplink_keys[] = {
     {.name = "mqtt",
      .type = SCHEMA_URL,
@@ -223,6 +243,11 @@ static const struct schema_key uplink_keys[] = {
      .or_false = true,
      .en = "What of the readings is sent; false: only alarms and events.",
      .zh = "读数如何发送；false 表示只发报警与事件。"},
+    {.name = "keep",
+     .type = SCHEMA_MAP,
+     .of = &schema_keep,
+     .en = "What waits for it while it does not take it: no uplink that is dead for long costs another one its room. What goes is told as a gap.",
+     .zh = "该上行不可用时为其保留的数据上限，避免长期失联的上行占用其他上行的空间；删除的部分以 gap 事件告知。"},
     {.name = "commands", .type = SCHEMA_BOOL, .fallback = "true", .en = "Whether commands are taken from it.", .zh = "是否接受其下发的命令。"},
 };
 SHAPE(schema_uplink, uplink_keys);

@@ -239,6 +239,14 @@ static void read_brokers(const struct loader *loader, const struct node *written
     }
 }
 
+static void read_keep(const struct node *uplink, struct config_keep *keep) {
+    const struct node *map = schema_member(&schema_uplink, uplink, "keep");
+    keep->events_ms = schema_u64(&schema_keep, map, "events");
+    keep->events_bytes = schema_u64(&schema_keep, map, "events_size");
+    keep->readings_ms = schema_u64(&schema_keep, map, "readings");
+    keep->readings_bytes = schema_u64(&schema_keep, map, "readings_size");
+}
+
 static void read_uplink(struct loader *loader, const struct node *map, struct config_uplink *uplink) {
     struct config_mqtt *mqtt = &uplink->mqtt;
     uplink->name = keep(loader, map->key->text);
@@ -255,6 +263,7 @@ static void read_uplink(struct loader *loader, const struct node *map, struct co
     mqtt->backlog_rate = (uint16_t)schema_u64(&schema_uplink, map, "backlog_rate");
     mqtt->topic_prefix = join(loader, "yanhuo/v1/", loader->config->gateway_id, "");
     read_readings(map, &uplink->readings);
+    read_keep(map, &uplink->keep);
     uplink->commands = schema_u64(&schema_uplink, map, "commands") != 0;
 }
 

@@ -45,10 +45,15 @@ const char *core_device_name(const struct core *core, uint16_t device) {
 /* ---- entries ---- */
 
 uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lane, enum entry_kind kind, const struct bytes_writer *body) {
+    return core_seal_event_for(core, now, core->uplinks_mask, lane, kind, body);
+}
+
+uint64_t core_seal_event_for(struct core *core, const struct now *now, uint16_t uplinks, enum lane lane, enum entry_kind kind,
+                             const struct bytes_writer *body) {
     CHECK(!body->full);
     struct entry entry = {.lane = lane,
                           .kind = kind,
-                          .uplinks = core->uplinks_mask,
+                          .uplinks = uplinks,
                           .trusted = now->wall_trusted,
                           .at_ms = now->wall_ms,
                           .body = body->bytes,
@@ -214,8 +219,10 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
     journal_start(&core->journal, start, image->next_seq);
     publisher_start(&core->publisher, image->uplink_numbers);
     core->clock_known = true;
-    for (unsigned i = 0; i < core->config->uplinks_count; i++)
-        core->uplinks_mask |= (uint16_t)(1u << image->uplink_numbers[i]);
+    for (unsigned i = 0; i < core->config->uplinks_count; i++) {
+        core->uplink_bits[i] = (uint16_t)(1u << image->uplink_numbers[i]);
+        core->uplinks_mask |= core->uplink_bits[i];
+    }
     trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu",
               core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,
               core->config->uplinks_count, (unsigned long long)image->next_seq);

@@ -132,7 +132,8 @@ struct core {
     int64_t gap_due_us, gap_pause_us;
     struct { /* told by the store, not yet by us */
         uint64_t from_seq, to_seq, count;
-    } evicted[LANES_COUNT];
+    } evicted[UPLINKS_MAX][LANES_COUNT];
+    uint16_t uplink_bits[UPLINKS_MAX]; /* by configuration index */
     uint16_t uplinks_mask; /* durable numbers of all uplinks: whom events are for */
     const char *by; /* whose command is being carried out, or NULL: nobody's */
     bool clock_known, stopping;
@@ -158,6 +159,9 @@ void core_on_stop(struct core *core, const struct now *now);
 
 /* Seals an event for all uplinks; for the core's own files. Returns its seq. */
 uint64_t core_seal_event(struct core *core, const struct now *now, enum lane lane, enum entry_kind kind, const struct bytes_writer *body);
+/* The same for these uplinks only, a bit each. */
+uint64_t core_seal_event_for(struct core *core, const struct now *now, uint16_t uplinks, enum lane lane, enum entry_kind kind,
+                             const struct bytes_writer *body);
 
 /* A person's wish, read and complete: carried out and told as an event, or refused with a reason. */
 void core_on_command(struct core *core, const struct now *now, const struct command *command, struct command_outcome *ret_outcome);

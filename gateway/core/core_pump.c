@@ -19,22 +19,47 @@ void core_pump_writes(struct core *core, const struct now *now, struct effects *
 
 /* ---- the store ---- */
 
-static void seal_gap(struct core *core, const struct now *now, enum lane lane, uint64_t from_seq, uint64_t to_seq, uint64_t count, const char *why) {
-    struct gap_event event = {.lane = (uint8_t)lane, .from_seq = from_seq, .to_seq = to_seq, .count = count};
-    (void)text_copy(event.why, sizeof(event.why), why);
-    uint8_t bytes[sizeof(event) + 32];
+static void seal_gap(struct core *core, const struct now *now, uint16_t uplinks, const struct gap_event *event) {
+    uint8_t bytes[sizeof(*event) + 32];
     struct bytes_writer body;
     bytes_writer_init(&body, bytes, sizeof(bytes));
-    entry_put_gap(&body, &event);
-    core_seal_event(core, now, LANE_EVENT, ENTRY_GAP, &body);
-    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap lane=%s count=%llu why=%s", lane_name(lane), (unsigned long long)count, why);
+    entry_put_gap(&body, event);
+    core_seal_event_for(core, now, uplinks, LANE_EVENT, ENTRY_GAP, &body);
 }
 
 static bool gap_pending(const struct core *core) {
     bool pending = false;
-    for (unsigned i = 0; i < LANES_COUNT; i++)
-        pending = pending || core->journal.lanes[i].untold || core->evicted[i].count;
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        pending = pending || core->journal.lanes[i].untold;
+        for (unsigned u = 0; u < core->config->uplinks_count; u++)
+            pending = pending || core->evicted[u][i].count;
+    }
     return pending;
+}
+
+/* What memory lost nobody has counted by uplink: it is told to all. */
+static void tell_lost(struct core *core, const struct now *now, enum lane index) {
+    struct journal_lane *lane = &core->journal.lanes[index];
+    if (!lane->untold)
+        return;
+    struct gap_event event = {.lane = (uint8_t)index, .from_seq = lane->untold_from, .to_seq = lane->untold_to, .count = lane->untold,
+                              .why = "the store does not take entries and memory is full"};
+    lane->untold = 0;
+    core->counters->lost[index] += event.count;
+    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap lane=%s count=%llu why=%s", lane_name(index), (unsigned long long)event.count, event.why);
+    seal_gap(core, now, core->uplinks_mask, &event);
+}
+
+static void tell_evicted(struct core *core, const struct now *now, unsigned uplink, enum lane lane) {
+    uint64_t count = core->evicted[uplink][lane].count;
+    if (!count)
+        return;
+    struct gap_event event = {.lane = (uint8_t)lane, .from_seq = core->evicted[uplink][lane].from_seq, .to_seq = core->evicted[uplink][lane].to_seq,
+                              .count = count, .why = "the room or the time for undelivered entries is used up"};
+    core->evicted[uplink][lane].count = 0;
+    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap uplink=%s lane=%s count=%llu why=%s", core->config->uplinks[uplink].name, lane_name(lane),
+              (unsigned long long)count, event.why);
+    seal_gap(core, now, core->uplink_bits[uplink], &event);
 }
 
 static void tell_gaps(struct core *core, const struct now *now) {
@@ -45,22 +70,11 @@ static void tell_gaps(struct core *core, const struct now *now) {
     if (core->gap_pause_us > CORE_GAP_EVERY_MAX_US)
         core->gap_pause_us = CORE_GAP_EVERY_MAX_US;
     core->gap_due_us = now->mono_us + core->gap_pause_us;
-    for (unsigned i = 0; i < LANES_COUNT; i++) {
-        struct journal_lane *lane = &core->journal.lanes[i];
-        uint64_t untold = lane->untold;
-        if (!untold)
-            continue;
-        lane->untold = 0;
-        core->counters->lost[i] += untold;
-        seal_gap(core, now, (enum lane)i, lane->untold_from, lane->untold_to, untold, "the store does not take entries and memory is full");
-    }
-    for (unsigned i = 0; i < LANES_COUNT; i++) {
-        uint64_t count = core->evicted[i].count;
-        core->evicted[i].count = 0;
-        if (count)
-            seal_gap(core, now, (enum lane)i, core->evicted[i].from_seq, core->evicted[i].to_seq, count,
-                     "the space for undelivered entries is used up");
-    }
+    for (unsigned i = 0; i < LANES_COUNT; i++)
+        tell_lost(core, now, (enum lane)i);
+    for (unsigned u = 0; u < core->config->uplinks_count; u++)
+        for (unsigned i = 0; i < LANES_COUNT; i++)
+            tell_evicted(core, now, u, (enum lane)i);
 }
 
 void core_on_stored(struct core *core, const struct event *event) {
@@ -72,11 +86,13 @@ void core_on_stored(struct core *core, const struct event *event) {
     records_stored(&core->records, lane, ok);
     if (event->stored.evicted_count) {
         enum lane evicted_lane = event->stored.evicted_lane;
-        if (!core->evicted[evicted_lane].count)
-            core->evicted[evicted_lane].from_seq = event->stored.evicted_from;
-        core->evicted[evicted_lane].to_seq = event->stored.evicted_to;
-        core->evicted[evicted_lane].count += event->stored.evicted_count;
+        uint16_t uplink = event->stored.evicted_uplink;
+        if (!core->evicted[uplink][evicted_lane].count)
+            core->evicted[uplink][evicted_lane].from_seq = event->stored.evicted_from;
+        core->evicted[uplink][evicted_lane].to_seq = event->stored.evicted_to;
+        core->evicted[uplink][evicted_lane].count += event->stored.evicted_count;
         core->counters->evicted[evicted_lane] += event->stored.evicted_count;
+        core->counters->uplinks[uplink].evicted += event->stored.evicted_count;
     }
     if (ok == core->store_failing) { /* said once, when it begins and when it ends */
         core->store_failing = !ok;

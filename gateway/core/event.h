@@ -102,7 +102,8 @@ struct event {
             enum lane lane;
             enum err err;
             uint64_t last_seq; /* the run that ended with this seq is durable (err OK) or is to be tried again */
-            enum lane evicted_lane; /* undelivered entries dropped for room; count 0 for none */
+            uint16_t evicted_uplink; /* entries that it has not got and never will: for room, or older or more than it keeps; count 0: none */
+            enum lane evicted_lane;
             uint64_t evicted_from, evicted_to, evicted_count;
         } stored;
         struct {
@@ -277,6 +278,7 @@ struct engine_counters {
         bool up;
         uint8_t broker; /* of the list: used, or tried last */
         uint64_t sent, acked, refused, resent, connects;
+        uint64_t evicted; /* entries that it will not get */
         uint32_t in_flight, backlog_in_flight, window;
         enum link_reason reason;
         char text[LINE_SIZE / 4];

@@ -149,6 +149,7 @@ static void put_stored(struct bytes_writer *writer, const struct event *event) {
     bytes_put_varint(writer, event->stored.evicted_count);
     if (!event->stored.evicted_count)
         return;
+    bytes_put_varint(writer, event->stored.evicted_uplink);
     bytes_put_u8(writer, (uint8_t)event->stored.evicted_lane);
     bytes_put_varint(writer, event->stored.evicted_from);
     bytes_put_varint(writer, event->stored.evicted_to);
@@ -161,6 +162,7 @@ static void get_stored(struct bytes_reader *reader, struct event *event) {
     event->stored.evicted_count = bytes_get_varint(reader);
     if (!event->stored.evicted_count)
         return;
+    event->stored.evicted_uplink = (uint16_t)get_most(reader, UPLINKS_MAX - 1);
     event->stored.evicted_lane = (enum lane)get_most(reader, LANES_COUNT - 1);
     event->stored.evicted_from = bytes_get_varint(reader);
     event->stored.evicted_to = bytes_get_varint(reader);

@@ -19,7 +19,8 @@ struct store_stored {
     enum err err;
     int os_error;
     uint64_t last_seq;
-    enum lane evicted_lane; /* may be another lane than the run's: readings give way first */
+    uint16_t evicted_uplink; /* that will not get these entries; one uplink and lane with each answer */
+    enum lane evicted_lane;  /* may be another lane than the run's: readings give way first */
     uint64_t evicted_from, evicted_to, evicted_count;
     int64_t took_us; /* begin to end of the commit */
 };

@@ -286,7 +286,7 @@ static uint64_t runs_copy(struct database *from, struct database *to, enum lane 
     snprintf(sql, sizeof(sql), "SELECT first_seq, last_seq, n, uplinks, body FROM %s WHERE first_seq > ? ORDER BY first_seq %s", table,
              upwards ? "" : "DESC");
     struct statement *read = database_prepare(from, sql);
-    snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO %s VALUES(?, ?, ?, ?, ?)", table);
+    snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO %s(first_seq, last_seq, n, uplinks, body) VALUES(?, ?, ?, ?, ?)", table);
     struct statement *write = database_prepare(to, sql);
     uint64_t runs = 0;
     statement_bind_int(read, 1, *io_edge);
@@ -318,7 +318,8 @@ static void lane_salvage(struct database *from, struct database *to, enum lane l
     if (!salvage->lost[lane])
         return;
     int64_t first = edge > low ? edge + 1 : low + 1, last = upper > first ? upper - 1 : first + (int64_t)salvage->lost[lane] - 1;
-    struct statement *gap = database_prepare(to, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?)");
+    struct statement *gap = database_prepare(to, "INSERT OR REPLACE INTO gap SELECT number, ?1, ?2, ?3, ?4 FROM uplink WHERE"
+                                                 " coalesce((SELECT low FROM cursor WHERE uplink = number AND lane = ?1), 0) < ?3"); /* who has all lost nothing */
     statement_bind_int(gap, 1, lane);
     statement_bind_int(gap, 2, first);
     statement_bind_int(gap, 3, last);
@@ -333,7 +334,8 @@ void spool_salvage(const char *path, struct database *spool, struct salvage *ret
     *ret_salvage = (struct salvage){.records = false};
     if (database_open(path, DATABASE_READER, &from, &failure) != ERR_OK)
         return;
-    bool known = database_number(from, "PRAGMA user_version") == SPOOL_VERSION;
+    int64_t version = database_number(from, "PRAGMA user_version");
+    bool known = version == 1 || version == SPOOL_VERSION; /* what is taken out of them is the same */
     if (database_clear(from, NULL) == ERR_OK && known)
         for (unsigned i = 0; i < SMALL_TABLES; i++) {
             bool whole = table_copy(from, spool, &small_tables[i]);

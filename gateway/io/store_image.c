@@ -15,6 +15,22 @@ const char record_remove_sql[] = "DELETE FROM record WHERE owner = ? AND name = 
 const char series_sql[] = "CREATE TABLE IF NOT EXISTS series(number INTEGER PRIMARY KEY, device TEXT NOT NULL, point TEXT NOT NULL,"
                           " unit TEXT NOT NULL, scale REAL NOT NULL, shift REAL NOT NULL, UNIQUE(device, point, unit, scale, shift))";
 
+/* By uplink and lane. */
+static const char gap_sql[] = "CREATE TABLE gap(uplink INTEGER, lane INTEGER, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL,"
+                              " PRIMARY KEY(uplink, lane)) WITHOUT ROWID";
+
+/* upto: bytes of the lane's runs up to the end of this one. What was there before is not measured. A gap was everybody's. */
+static void spool_upgrade(struct database *database) {
+    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+        char sql[128];
+        snprintf(sql, sizeof(sql), "ALTER TABLE %s ADD COLUMN upto INTEGER NOT NULL DEFAULT 0", spool_lane_tables[lane]);
+        database_run(database, sql);
+    }
+    database_run(database, "ALTER TABLE gap RENAME TO gap_1");
+    database_run(database, gap_sql);
+    database_run(database, "INSERT INTO gap SELECT number, lane, first, last, n FROM gap_1, uplink; DROP TABLE gap_1; PRAGMA user_version = 2");
+}
+
 enum err spool_create(struct database *database, struct database_failure *ret_failure) {
     int64_t version = database_number(database, "PRAGMA user_version");
     int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
@@ -30,11 +46,15 @@ enum err spool_create(struct database *database, struct database_failure *ret_fa
     if (version == SPOOL_VERSION)
         return ERR_OK;
     database_begin(database);
+    if (version == 1) {
+        spool_upgrade(database);
+        return database_end(database, ret_failure);
+    }
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
         char sql[256];
         snprintf(sql, sizeof(sql),
                  "CREATE TABLE %s(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, n INTEGER NOT NULL,"
-                 " uplinks INTEGER NOT NULL, body BLOB NOT NULL)",
+                 " uplinks INTEGER NOT NULL, body BLOB NOT NULL, upto INTEGER NOT NULL DEFAULT 0)",
                  spool_lane_tables[lane]);
         database_run(database, sql);
     }
@@ -42,9 +62,9 @@ enum err spool_create(struct database *database, struct database_failure *ret_fa
                            " PRIMARY KEY(uplink, lane)) WITHOUT ROWID;"
                            "CREATE TABLE record(owner TEXT, name TEXT, body BLOB NOT NULL, PRIMARY KEY(owner, name)) WITHOUT ROWID;"
                            "CREATE TABLE uplink(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
-                           "CREATE TABLE gap(lane INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL);"
                            "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-                           "PRAGMA user_version = 1");
+                           "PRAGMA user_version = 2");
+    database_run(database, gap_sql);
     database_run(database, series_sql);
     return database_end(database, ret_failure);
 }
@@ -198,7 +218,8 @@ static void uplinks_assign(struct database *database, const struct config *confi
     for (unsigned number = 0; number < UPLINKS_MAX; number++)
         if (gone[number]) {
             char sql[128];
-            snprintf(sql, sizeof(sql), "DELETE FROM uplink WHERE number = %u; DELETE FROM cursor WHERE uplink = %u", number, number);
+            snprintf(sql, sizeof(sql), "DELETE FROM uplink WHERE number = %u; DELETE FROM cursor WHERE uplink = %u; DELETE FROM gap WHERE uplink = %u", number,
+                     number, number);
             database_run(database, sql);
         }
     struct statement *add = database_prepare(database, "INSERT INTO uplink(number, name) VALUES(?, ?)");
@@ -256,10 +277,12 @@ static void records_read(struct database *database, struct arena *arena, struct 
 }
 
 static void gaps_read(struct spool *spool) {
-    struct statement *read = database_prepare(spool->database, "SELECT lane, first, last, n FROM gap WHERE lane BETWEEN 0 AND 2");
+    struct statement *read = database_prepare(spool->database, "SELECT uplink, lane, first, last, n FROM gap WHERE lane BETWEEN 0 AND 2");
     while (statement_step(read))
-        spool->evicted[statement_int(read, 0)] = (struct spool_evicted){
-            .from = (uint64_t)statement_int(read, 1), .to = (uint64_t)statement_int(read, 2), .count = (uint64_t)statement_int(read, 3)};
+        for (unsigned i = 0; i < spool->uplinks_count; i++)
+            if (spool->numbers[i] == statement_int(read, 0))
+                spool->evicted[i][statement_int(read, 1)] = (struct spool_evicted){
+                    .from = (uint64_t)statement_int(read, 2), .to = (uint64_t)statement_int(read, 3), .count = (uint64_t)statement_int(read, 4)};
     statement_done(read);
 }
 
@@ -270,17 +293,38 @@ static void spool_prepare(struct spool *spool) {
     spool->remove_record = database_prepare(database, record_remove_sql);
     spool->put_next_seq = database_prepare(database, "INSERT INTO meta VALUES('next_seq', ?1)"
                                                      " ON CONFLICT(key) DO UPDATE SET value = max(value, ?1)");
-    spool->put_gap = database_prepare(database, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?)");
-    spool->remove_gap = database_prepare(database, "DELETE FROM gap WHERE lane = ?");
+    spool->put_gap = database_prepare(database, "INSERT OR REPLACE INTO gap VALUES(?, ?, ?, ?, ?)");
+    spool->remove_gap = database_prepare(database, "DELETE FROM gap WHERE uplink = ? AND lane = ?");
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
         const char *table = spool_lane_tables[lane];
-        char sql[192];
-        snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES(?, ?, ?, ?, ?)", table);
+        char sql[256];
+        snprintf(sql, sizeof(sql),
+                 "INSERT OR REPLACE INTO %s VALUES(?1, ?2, ?3, ?4, ?5, ?6 + coalesce((SELECT upto FROM %s ORDER BY first_seq DESC LIMIT 1), 0))", table,
+                 table);
         spool->put_run[lane] = database_prepare(database, sql);
         snprintf(sql, sizeof(sql), "SELECT first_seq, last_seq, uplinks, body FROM %s ORDER BY first_seq LIMIT 1", table);
         spool->oldest[lane] = database_prepare(database, sql);
         snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE first_seq = ?", table);
         spool->remove_run[lane] = database_prepare(database, sql);
+        snprintf(sql, sizeof(sql),
+                 "SELECT first_seq, last_seq, uplinks, body, upto FROM %s"
+                 " WHERE first_seq >= coalesce((SELECT max(first_seq) FROM %s WHERE first_seq <= ?1), 0) AND last_seq >= ?1 AND uplinks & ?2"
+                 " ORDER BY first_seq LIMIT 1",
+                 table, table);
+        spool->owed[lane] = database_prepare(database, sql);
+        snprintf(sql, sizeof(sql), "SELECT upto FROM %s ORDER BY first_seq DESC LIMIT 1", table);
+        spool->newest[lane] = database_prepare(database, sql);
+        snprintf(sql, sizeof(sql), "UPDATE %s SET uplinks = ?2 WHERE first_seq = ?1", table);
+        spool->unmask[lane] = database_prepare(database, sql);
+    }
+}
+
+static void limits_take(struct spool *spool, const struct config *config) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++) {
+        const struct config_keep *keep = &config->uplinks[i].keep;
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++)
+            spool->limits[i][lane] = lane == LANE_READING ? (struct spool_limits){.ms = keep->readings_ms, .bytes = keep->readings_bytes}
+                                                          : (struct spool_limits){.ms = keep->events_ms, .bytes = keep->events_bytes};
     }
 }
 
@@ -330,6 +374,7 @@ enum err spool_load(struct database *database, struct database *history, const s
     records_read(database, arena, ret_image);
     gaps_read(ret_spool);
     spool_prepare(ret_spool);
+    limits_take(ret_spool, config);
     ret_spool->bytes_max = ret_spool->bytes_quota = bytes_allowed(config, ret_image);
     ret_spool->page_size = database_page_size(database);
     char sql[64];

@@ -5,8 +5,11 @@
  *
  * Room: the file may use spool_bytes_max. Before a run is written the oldest readings go until it fits, then (for an event)
  * the oldest events, and only for a fire entry the oldest fire entries: nothing displaces what matters more than itself.
- * A reading run that still has no room is dropped itself and told as evicted. Undelivered entries dropped are counted in the
- * same commit (table gap), told by the next `stored`, also after a restart, and taken out with the commit after that. */
+ * A reading run that still has no room is dropped itself and told as evicted. Beside that each uplink has limits of its own (keep): what is
+ * older or more is given up for it alone, by taking its bit from the run's mask, so that an uplink that is dead for months fills no room
+ * of the others.
+ * Undelivered entries dropped are counted for each uplink in the same commit (table gap), told by the next `stored`, also after a
+ * restart, and taken out with the commit after that. */
 #include "gateway/io/store_spool.h"
 
 #include <stdio.h>
@@ -17,6 +20,7 @@
 #define ROOM_BYTES 131072 /* beside the run: tree pages, cursors, records */
 #define EVICTIONS_MAX 256 /* runs dropped in one commit: after the quota was lowered the rest follows with later commits */
 #define DELETIONS_MAX 256 /* likewise for delivered runs */
+#define GIVE_UP_MAX 256   /* likewise for those that wait too long, an uplink and lane */
 
 static bool delivered(const struct spool *spool, enum lane lane, uint64_t last_seq, int64_t mask) {
     for (unsigned i = 0; i < spool->uplinks_count; i++)
@@ -25,25 +29,35 @@ static bool delivered(const struct spool *spool, enum lane lane, uint64_t last_s
     return true;
 }
 
-static bool entry_undelivered(const struct spool *spool, const struct entry *entry) {
-    for (unsigned i = 0; i < spool->uplinks_count; i++)
-        if ((entry->uplinks >> spool->numbers[i] & 1) && cursor_next(&spool->cursors[i][entry->lane], entry->seq) == entry->seq)
-            return true;
-    return false;
+static void evicted_add(struct spool_evicted *sum, const struct spool_evicted *more) {
+    if (!more->count)
+        return;
+    if (!sum->count || more->from < sum->from)
+        sum->from = more->from;
+    if (!sum->count || more->to > sum->to)
+        sum->to = more->to;
+    sum->count += more->count;
 }
 
-static void evicted_count(const struct spool *spool, const uint8_t *bytes, size_t size, struct spool_evicted *evicted) {
+/* What of a run the uplink has not got. */
+static struct spool_evicted undelivered(const struct spool *spool, unsigned uplink, const uint8_t *bytes, size_t size) {
+    struct spool_evicted evicted = {.count = 0};
     struct entry entry;
     size_t step;
-    for (size_t at = 0; at < size && entry_open(bytes + at, size - at, &entry, &step); at += step) {
-        if (!entry_undelivered(spool, &entry))
-            continue;
-        if (!evicted->count || entry.seq < evicted->from)
-            evicted->from = entry.seq;
-        if (!evicted->count || entry.seq > evicted->to)
-            evicted->to = entry.seq;
-        evicted->count++;
-    }
+    for (size_t at = 0; at < size && entry_open(bytes + at, size - at, &entry, &step); at += step)
+        if ((entry.uplinks >> spool->numbers[uplink] & 1) && cursor_next(&spool->cursors[uplink][entry.lane], entry.seq) == entry.seq)
+            evicted_add(&evicted, &(struct spool_evicted){entry.seq, entry.seq, 1});
+    return evicted;
+}
+
+/* For every uplink of the run's mask. */
+static void evicted_count(const struct spool *spool, enum lane lane, int64_t mask, const uint8_t *bytes, size_t size,
+                          struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        if (mask >> spool->numbers[i] & 1) {
+            struct spool_evicted more = undelivered(spool, i, bytes, size);
+            evicted_add(&evicted[i][lane], &more);
+        }
 }
 
 static void cursors_write(struct spool *spool) {
@@ -116,7 +130,7 @@ static bool room_for(struct spool *spool, size_t size) {
 }
 
 /* Drops the oldest run of the least important lane that may give way to `lane`; false when there is none. */
-static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted evicted[LANES_COUNT]) {
+static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
     for (int victim = LANES_COUNT - 1; victim >= (int)lane; victim--) {
         struct statement *oldest = spool->oldest[victim];
         if (!statement_step(oldest))
@@ -124,7 +138,7 @@ static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted 
         size_t size;
         int64_t first_seq = statement_int(oldest, 0);
         const uint8_t *body = statement_bytes(oldest, 3, &size);
-        evicted_count(spool, body, size, &evicted[victim]);
+        evicted_count(spool, (enum lane)victim, statement_int(oldest, 2), body, size, evicted);
         statement_reset(oldest);
         run_remove(spool, (enum lane)victim, first_seq);
         return true;
@@ -132,7 +146,7 @@ static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted 
     return false;
 }
 
-static void run_write(struct spool *spool, const struct run *run, struct spool_evicted evicted[LANES_COUNT]) {
+static void run_write(struct spool *spool, const struct run *run, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
     struct entry entry;
     size_t step;
     int64_t mask = 0, count = 0;
@@ -152,7 +166,7 @@ static void run_write(struct spool *spool, const struct run *run, struct spool_e
     for (unsigned i = 0; !room && i < EVICTIONS_MAX && evict_one(spool, run->lane, evicted); i++)
         room = room_for(spool, body->size);
     if (!room && run->lane == LANE_READING) {
-        evicted_count(spool, body->bytes, body->size, &evicted[LANE_READING]);
+        evicted_count(spool, LANE_READING, mask, body->bytes, body->size, evicted);
         next_seq_write(spool, run->last_seq + 1);
         return;
     }
@@ -162,51 +176,64 @@ static void run_write(struct spool *spool, const struct run *run, struct spool_e
     statement_bind_int(put, 3, count);
     statement_bind_int(put, 4, mask);
     statement_bind_bytes(put, 5, body->bytes, body->size);
+    statement_bind_int(put, 6, (int64_t)body->size);
     statement_step(put);
 }
 
-static void evicted_add(struct spool_evicted *sum, const struct spool_evicted *more) {
-    if (!more->count)
-        return;
-    if (!sum->count || more->from < sum->from)
-        sum->from = more->from;
-    if (!sum->count || more->to > sum->to)
-        sum->to = more->to;
-    sum->count += more->count;
-}
-
-static void gaps_write(struct spool *spool, const struct spool_evicted sums[LANES_COUNT]) {
-    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-        if (sums[lane].count == spool->evicted[lane].count && !spool->evicted_dirty[lane])
-            continue;
-        struct statement *statement = sums[lane].count ? spool->put_gap : spool->remove_gap;
-        statement_bind_int(statement, 1, lane);
-        if (sums[lane].count) {
-            statement_bind_int(statement, 2, (int64_t)sums[lane].from);
-            statement_bind_int(statement, 3, (int64_t)sums[lane].to);
-            statement_bind_int(statement, 4, (int64_t)sums[lane].count);
+static void gaps_write(struct spool *spool, struct spool_evicted sums[UPLINKS_MAX][LANES_COUNT]) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+            const struct spool_evicted *sum = &sums[i][lane];
+            if (sum->count == spool->evicted[i][lane].count && !spool->evicted_dirty[i][lane])
+                continue;
+            struct statement *statement = sum->count ? spool->put_gap : spool->remove_gap;
+            statement_bind_int(statement, 1, spool->numbers[i]);
+            statement_bind_int(statement, 2, lane);
+            if (sum->count) {
+                statement_bind_int(statement, 3, (int64_t)sum->from);
+                statement_bind_int(statement, 4, (int64_t)sum->to);
+                statement_bind_int(statement, 5, (int64_t)sum->count);
+            }
+            statement_step(statement);
         }
-        statement_step(statement);
-    }
 }
 
-bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted) {
-    for (unsigned i = 1; i <= LANES_COUNT; i++) {
-        unsigned lane = (spool->evicted_told + LANES_COUNT - i) % LANES_COUNT;
-        if (!spool->evicted[lane].count)
+/* Ends the transaction, with what was evicted in it. */
+static enum err evicted_commit(struct spool *spool, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT], struct database_failure *ret_failure) {
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
+            struct spool_evicted sum = spool->evicted[i][lane];
+            evicted_add(&sum, &evicted[i][lane]);
+            evicted[i][lane] = sum;
+        }
+    gaps_write(spool, evicted);
+    enum err err = database_end(spool->database, ret_failure);
+    if (err != ERR_OK)
+        return err;
+    memset(spool->evicted_dirty, 0, sizeof(spool->evicted_dirty));
+    memcpy(spool->evicted, evicted, sizeof(spool->evicted));
+    return ERR_OK;
+}
+
+bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct spool_evicted *ret_evicted) {
+    unsigned count = spool->uplinks_count * LANES_COUNT;
+    for (unsigned i = 1; i <= count; i++) { /* in turn: one that loses something all the time does not silence another */
+        unsigned place = (spool->evicted_told + count - i) % count, uplink = place / LANES_COUNT, lane = place % LANES_COUNT;
+        if (!spool->evicted[uplink][lane].count)
             continue;
+        *ret_uplink = (uint16_t)uplink;
         *ret_lane = (enum lane)lane;
-        *ret_evicted = spool->evicted[lane];
-        spool->evicted[lane] = (struct spool_evicted){0};
-        spool->evicted_dirty[lane] = true;
-        spool->evicted_told = lane; /* in turn: a lane that loses something all the time does not silence another */
+        *ret_evicted = spool->evicted[uplink][lane];
+        spool->evicted[uplink][lane] = (struct spool_evicted){0};
+        spool->evicted_dirty[uplink][lane] = true;
+        spool->evicted_told = place;
         return true;
     }
     return false;
 }
 
 enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure) {
-    struct spool_evicted evicted[LANES_COUNT] = {{0}};
+    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
     database_begin(spool->database);
     cursors_write(spool);
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
@@ -220,18 +247,73 @@ enum err spool_commit(struct spool *spool, const struct run *run, struct databas
         records_write(spool->put_record, spool->remove_record, run);
         run_write(spool, run, evicted);
     }
-    struct spool_evicted sums[LANES_COUNT];
-    for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-        sums[lane] = spool->evicted[lane];
-        evicted_add(&sums[lane], &evicted[lane]);
-    }
-    gaps_write(spool, sums);
-    enum err err = database_end(spool->database, ret_failure);
+    enum err err = evicted_commit(spool, evicted, ret_failure);
     if (err != ERR_OK)
         return err;
     memset(spool->dirty, 0, sizeof(spool->dirty));
     spool->archived_moved = false;
-    memset(spool->evicted_dirty, 0, sizeof(spool->evicted_dirty));
-    memcpy(spool->evicted, sums, sizeof(sums));
     return ERR_OK;
+}
+
+/* ---- what waits too long ---- */
+
+/* Newer than this run are so many bytes of the lane. Runs of a file from before have 0, and are kept longer than they must. */
+static uint64_t bytes_behind(struct spool *spool, enum lane lane, int64_t upto) {
+    int64_t newest = statement_step(spool->newest[lane]) ? statement_int(spool->newest[lane], 0) : 0;
+    statement_reset(spool->newest[lane]);
+    return newest > upto ? (uint64_t)(newest - upto) : 0;
+}
+
+static bool run_old(const uint8_t *body, size_t size, uint64_t limit_ms, int64_t wall_ms) {
+    struct entry entry;
+    size_t step;
+    return limit_ms && wall_ms && entry_open(body, size, &entry, &step) && entry.trusted && wall_ms - entry.at_ms > (int64_t)limit_ms;
+}
+
+/* The oldest run that waits for the uplink, if that is too long or too much; false when there is none. */
+static bool give_up_one(struct spool *spool, unsigned uplink, enum lane lane, int64_t wall_ms, struct spool_evicted *evicted) {
+    const struct spool_limits *limits = &spool->limits[uplink][lane];
+    struct statement *owed = spool->owed[lane];
+    uint64_t *given_up_seq = &spool->given_up_seq[uplink][lane], low = spool->cursors[uplink][lane].low;
+    statement_bind_int(owed, 1, (int64_t)(low > *given_up_seq ? low : *given_up_seq) + 1);
+    statement_bind_int(owed, 2, INT64_C(1) << spool->numbers[uplink]);
+    if (!statement_step(owed))
+        return false;
+    size_t size;
+    int64_t first_seq = statement_int(owed, 0), last_seq = statement_int(owed, 1);
+    int64_t mask = statement_int(owed, 2) & ~(INT64_C(1) << spool->numbers[uplink]);
+    const uint8_t *body = statement_bytes(owed, 3, &size);
+    bool over = run_old(body, size, limits->ms, wall_ms) || (limits->bytes && bytes_behind(spool, lane, statement_int(owed, 4)) > limits->bytes);
+    if (over) {
+        struct spool_evicted more = undelivered(spool, uplink, body, size);
+        evicted_add(evicted, &more);
+    }
+    statement_reset(owed);
+    if (!over)
+        return false;
+    *given_up_seq = (uint64_t)last_seq;
+    bool archived = lane == LANE_READING || (uint64_t)last_seq <= spool->archived_seq[lane];
+    if (archived && delivered(spool, lane, (uint64_t)last_seq, mask)) {
+        run_remove(spool, lane, first_seq);
+        return true;
+    }
+    statement_bind_int(spool->unmask[lane], 1, first_seq);
+    statement_bind_int(spool->unmask[lane], 2, mask);
+    statement_step(spool->unmask[lane]);
+    return true;
+}
+
+enum err spool_give_up(struct spool *spool, int64_t wall_ms, struct database_failure *ret_failure) {
+    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
+    uint64_t before[UPLINKS_MAX][LANES_COUNT];
+    memcpy(before, spool->given_up_seq, sizeof(before));
+    database_begin(spool->database);
+    for (unsigned i = 0; i < spool->uplinks_count; i++)
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++)
+            for (unsigned left = GIVE_UP_MAX; left && give_up_one(spool, i, (enum lane)lane, wall_ms, &evicted[i][lane]);)
+                left--;
+    enum err err = evicted_commit(spool, evicted, ret_failure);
+    if (err != ERR_OK)
+        memcpy(spool->given_up_seq, before, sizeof(before));
+    return err;
 }

@@ -8,7 +8,7 @@
 #include "gateway/io/store_database.h"
 #include "gateway/io/store_queue.h"
 
-#define SPOOL_VERSION 1        /* PRAGMA user_version; a file with a higher one is from a newer program and is put aside */
+#define SPOOL_VERSION 2        /* 1 had gaps by lane alone, and no sizes of runs; both are given them. A file with a higher one is put aside */
 #define SPOOL_BYTES_MIN (1 << 20)   /* below that not even the tables and one run have room */
 #define SPOOL_BYTES_SPARE (4 << 20) /* what SQLite itself allows beyond the quota, so that a cursor or record always has room */
 #define STORE_RECORDS_OTHERS 1024 /* actions, commands, problems and memories of derived points, beside alarms */
@@ -18,6 +18,10 @@ struct spool_evicted {
     uint64_t from, to, count; /* undelivered entries; count 0 for none */
 };
 
+struct spool_limits { /* of what waits for one uplink in one lane; 0: none */
+    uint64_t ms, bytes;
+};
+
 struct spool {
     struct database *database;
     uint16_t uplinks_count;
@@ -25,13 +29,16 @@ struct spool {
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
     int64_t page_size, bytes_max, bytes_quota; /* what it may use now; as configured */
-    struct spool_evicted evicted[LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
-    bool evicted_dirty[LANES_COUNT];
+    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
+    bool evicted_dirty[UPLINKS_MAX][LANES_COUNT];
     uint64_t archived_seq[LANES_COUNT]; /* up to here the archive has what it keeps: events only go after that */
     bool archived_moved;
-    unsigned evicted_told; /* the lane told last */
+    unsigned evicted_told; /* uplink * LANES_COUNT + lane told last */
+    struct spool_limits limits[UPLINKS_MAX][LANES_COUNT];
+    uint64_t given_up_seq[UPLINKS_MAX][LANES_COUNT]; /* the search for what is too old begins behind it */
     struct statement *put_cursor, *put_record, *remove_record, *put_next_seq, *put_gap, *remove_gap;
     struct statement *put_run[LANES_COUNT], *oldest[LANES_COUNT], *remove_run[LANES_COUNT];
+    struct statement *owed[LANES_COUNT], *newest[LANES_COUNT], *unmask[LANES_COUNT];
 };
 
 extern const char *const spool_lane_tables[LANES_COUNT];
@@ -53,8 +60,11 @@ void records_write(struct statement *put, struct statement *remove, const struct
 extern const char record_put_sql[], record_remove_sql[];
 /* The archive has everything of the lane up to this seq. */
 void spool_archived(struct spool *spool, enum lane lane, uint64_t through_seq);
-/* What was evicted and not told yet, one lane a call; false when nothing. It is then forgotten with the next commit. */
-bool spool_take_evicted(struct spool *spool, enum lane *ret_lane, struct spool_evicted *ret_evicted);
+/* One commit: what waits for an uplink longer, or is more, than its limits is given up for it alone, oldest first, some runs a call. With
+ * wall_ms 0 nobody knows how long. */
+NODISCARD enum err spool_give_up(struct spool *spool, int64_t wall_ms, struct database_failure *ret_failure);
+/* What was evicted and not told yet, one uplink and lane a call; false when nothing. It is then forgotten with the next commit. */
+bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct spool_evicted *ret_evicted);
 
 /* Entries of the lane with the uplink's bit in (after_seq, through_seq], without those that `acked` has, into `bytes` of
  * QUERY_ROWS_SIZE. */

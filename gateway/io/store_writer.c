@@ -233,7 +233,7 @@ static void run_do(struct store *store, const struct run *run) {
     stored.err = spool_write(store, run, &failure, &stored.took_us);
     stored.os_error = stored.err != ERR_OK ? failure.os_error : 0;
     struct spool_evicted evicted;
-    if (stored.err == ERR_OK && spool_take_evicted(&store->disk.spool, &stored.evicted_lane, &evicted)) {
+    if (stored.err == ERR_OK && spool_take_evicted(&store->disk.spool, &stored.evicted_uplink, &stored.evicted_lane, &evicted)) {
         stored.evicted_from = evicted.from;
         stored.evicted_to = evicted.to;
         stored.evicted_count = evicted.count;
@@ -335,6 +335,16 @@ static void archive_care(struct store *store, const struct now *now) {
         spool_archived(&disk->spool, (enum lane)lane, disk->archive.through_seq[lane]);
 }
 
+/* What waits for an uplink too long; the gap is told with the next run. */
+static void keep_care(struct store *store, const struct now *now) {
+    struct database_failure failure;
+    enum err err = spool_give_up(&store->disk.spool, now->wall_trusted ? now->wall_ms : 0, &failure);
+    if (err == ERR_CORRUPT)
+        files_renew(store, store->disk.spool_path, &failure);
+    else if (err != ERR_OK) /* told with the next run, and done a minute later */
+        return;
+}
+
 static void copy_do(struct store *store) {
     struct database_failure failure;
     enum err err = copy_write(store->disk.dir, store->disk.spool_database, &store->disk.copy_sum, &failure);
@@ -361,6 +371,8 @@ static void time_do(struct store *store) {
     if (now.mono_us >= store->room_us && store->disk.open)
         room_look(store);
     if (now.mono_us >= store->care_us) {
+        if (store->disk.open)
+            keep_care(store, &now);
         sample_take(store);
         status_tell(store);
         store->care_us = now.mono_us + CARE_US;

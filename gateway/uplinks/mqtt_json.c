@@ -380,6 +380,7 @@ bool mqtt_json_health(const struct mqtt_json *json, const struct engine_counters
         json_key_u64(payload, "acked", counters->uplinks[i].acked);
         json_key_u64(payload, "refused", counters->uplinks[i].refused);
         json_key_u64(payload, "resent", counters->uplinks[i].resent);
+        json_key_u64(payload, "evicted", counters->uplinks[i].evicted);
         json_key_u64(payload, "connects", counters->uplinks[i].connects);
         broker_json(payload, &json->config->uplinks[i].mqtt.brokers[counters->uplinks[i].broker]);
         text_add_char(payload, '}');

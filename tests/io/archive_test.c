@@ -11,84 +11,54 @@
 #include <cmocka.h>
 
 #include "gateway/io/store_archive.h"
-#include "gateway/io/store_history.h"
-#include "gateway/io/store_spool.h"
-#include "store_fixture.h"
+#include "spool_world.h"
 
 #define T0 INT64_C(1795046400000)
 #define DAY_MS INT64_C(86400000)
 
 struct world {
-    struct store_fixture fixture;
-    char spool_path[128], history_path[128], path[128];
-    struct arena arena;
-    struct database *spool_database, *history_database, *database;
-    struct spool spool;
-    struct store_image image;
+    struct spool_world base;
+    char path[128];
+    struct database *database;
     struct archive archive;
-    uint64_t seq;
     char read[4096]; /* seqs, as archive_read gave them */
 };
 
 static void world_open(struct world *world) {
     struct database_failure failure;
     struct database *failed;
-    arena_init(&world->arena);
-    assert_int_equal(database_open(world->spool_path, DATABASE_FULL, &world->spool_database, &failure), ERR_OK);
-    assert_int_equal(spool_create(world->spool_database, &failure), ERR_OK);
-    assert_int_equal(database_open(world->history_path, DATABASE_NORMAL, &world->history_database, &failure), ERR_OK);
-    assert_int_equal(history_create(world->history_database, &failure), ERR_OK);
-    assert_int_equal(spool_load(world->spool_database, world->history_database, &world->fixture.config, NULL, &world->arena, &world->image, &world->spool,
-                                &failed, &failure),
-                     ERR_OK);
+    spool_world_open(&world->base);
     assert_int_equal(database_open(world->path, DATABASE_SHARED, &world->database, &failure), ERR_OK);
     assert_int_equal(archive_create(world->database, &failure), ERR_OK);
-    assert_int_equal(archive_open(world->database, world->spool_database, &world->fixture.config, &world->archive, &failed, &failure), ERR_OK);
+    assert_int_equal(archive_open(world->database, world->base.spool_database, &world->base.fixture.config, &world->archive, &failed, &failure), ERR_OK);
 }
 
 static void world_close(struct world *world) {
     database_close(world->database);
-    database_close(world->history_database);
-    database_close(world->spool_database);
-    arena_done(&world->arena);
+    spool_world_close(&world->base);
 }
 
 static struct world *world_begin(void) {
     struct world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
-    fixture_init(&world->fixture);
-    fixture_path(&world->fixture, "spool.db", world->spool_path);
-    fixture_path(&world->fixture, "history.db", world->history_path);
-    fixture_path(&world->fixture, ARCHIVE_NAME, world->path);
+    spool_world_init(&world->base);
+    fixture_path(&world->base.fixture, ARCHIVE_NAME, world->path);
     world_open(world);
     return world;
 }
 
 static void world_end(struct world *world) {
     world_close(world);
-    fixture_done(&world->fixture);
+    spool_world_done(&world->base);
     free(world);
 }
 
-/* A run of one entry. */
 static void put(struct world *world, enum lane lane, enum entry_kind kind, int64_t at_ms, bool trusted, size_t size) {
-    static uint8_t body[2000], sealed[4000];
-    struct database_failure failure;
-    struct bytes_writer writer;
-    bytes_writer_init(&writer, sealed, sizeof(sealed));
-    uint64_t seq = ++world->seq;
-    const struct entry entry = {.lane = lane, .kind = kind, .uplinks = 1, .trusted = trusted, .seq = seq, .start = 1, .at_ms = at_ms, .body = body,
-                                .body_size = (uint32_t)size};
-    assert_true(entry_seal(&entry, &writer));
-    const struct run run = {.lane = lane, .first_seq = seq, .last_seq = seq, .body = {sealed, writer.length, sizeof(sealed)}};
-    assert_int_equal(spool_commit(&world->spool, &run, &failure), ERR_OK);
+    spool_world_put(&world->base, lane, kind, 1, at_ms, trusted, size);
 }
 
 static void deliver(struct world *world, enum lane lane, uint64_t low) {
-    struct database_failure failure;
-    world->spool.cursors[0][lane] = (struct cursor){.low = low};
-    world->spool.dirty[0][lane] = true;
-    assert_int_equal(spool_commit(&world->spool, NULL, &failure), ERR_OK);
+    spool_world_deliver(&world->base, 0, lane, low);
 }
 
 /* Everything there is to file; in how many calls. */
@@ -99,8 +69,8 @@ static unsigned advance(struct world *world) {
     for (bool more = true; more; calls++)
         assert_int_equal(archive_advance(&world->archive, &more, &failed, &failure), ERR_OK);
     for (unsigned lane = 0; lane < LANE_READING; lane++)
-        spool_archived(&world->spool, (enum lane)lane, world->archive.through_seq[lane]);
-    assert_int_equal(spool_commit(&world->spool, NULL, &failure), ERR_OK);
+        spool_archived(&world->base.spool, (enum lane)lane, world->archive.through_seq[lane]);
+    assert_int_equal(spool_commit(&world->base.spool, NULL, &failure), ERR_OK);
     return calls;
 }
 
@@ -122,10 +92,8 @@ static const char *filed(struct world *world, int64_t from_ms, int64_t to_ms) {
     return world->read;
 }
 
-static int64_t rows(const struct world *world, const char *table) {
-    char sql[64];
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
-    return database_number(world->spool_database, sql);
+static int64_t rows(struct world *world, const char *table) {
+    return spool_world_rows(&world->base, table);
 }
 
 static void filed_and_then_forgotten(void **state) {
@@ -171,7 +139,7 @@ static void a_step_that_fails_is_done_later(void **state) {
         assert_int_equal(archive_advance(&world->archive, &more, &failed, &failure), ERR_FULL);
         assert_true(failed == world->database && world->archive.through_seq[LANE_EVENT] == 0);
     }
-    assert_int_equal(spool_commit(&world->spool, NULL, &failure), ERR_OK);
+    assert_int_equal(spool_commit(&world->base.spool, NULL, &failure), ERR_OK);
     assert_int_equal(rows(world, "run_event"), 40);
     database_run(world->database, "PRAGMA max_page_count = 100000");
     advance(world);

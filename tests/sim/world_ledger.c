@@ -85,7 +85,8 @@ static void note_gap(struct world *world, const struct entry *entry) {
         world_fail(world, "gap %llu is damaged", (unsigned long long)entry->seq);
     for (uint64_t seq = gap.from_seq; seq <= gap.to_seq; seq++)
         ledger_at(world, seq)->told_lanes |= (uint8_t)(1u << gap.lane);
-    world->gaps_told[gap.lane] += gap.count;
+    for (uint16_t u = 0; u < world->config->uplinks_count; u++)
+        world->gaps_told[u][gap.lane] += entry->uplinks & bit_of(world, u) ? gap.count : 0;
 }
 
 void ledger_stored(struct world *world, const uint8_t *bytes, uint32_t size) {
@@ -141,12 +142,13 @@ bool ledger_settled(struct world *world, uint64_t through_seq, char *why, size_t
         }
         world->settled_seq = seq;
     }
-    for (unsigned l = 0; l < LANES_COUNT; l++)
-        if (world->evicted[l] > world->gaps_told[l]) {
-            snprintf(why, size, "lane %s: %llu entries were dropped for room, %llu told", lane_name((enum lane)l),
-                     (unsigned long long)world->evicted[l], (unsigned long long)world->gaps_told[l]);
-            return false;
-        }
+    for (unsigned u = 0; u < world->config->uplinks_count; u++)
+        for (unsigned l = 0; l < LANES_COUNT; l++)
+            if (world->evicted[u][l] > world->gaps_told[u][l]) {
+                snprintf(why, size, "uplink %s, lane %s: %llu entries were dropped for room, %llu told", world->config->uplinks[u].name,
+                         lane_name((enum lane)l), (unsigned long long)world->evicted[u][l], (unsigned long long)world->gaps_told[u][l]);
+                return false;
+            }
     return true;
 }
 

@@ -98,7 +98,12 @@ struct saved_record {
     uint16_t size;
 };
 
+struct model_evicted {
+    uint64_t from, to, count;
+};
+
 struct model_store {
+    struct model_evicted evicted[UPLINKS_MAX][LANES_COUNT]; /* not told yet */
     int64_t commit_us, stalled_until_us, free_us;
     bool failing;
     uint64_t quota;
@@ -206,7 +211,7 @@ struct world {
 
     struct ledger_entry *ledger;
     uint64_t ledger_size, newest_seq, settled_seq;
-    uint64_t gaps_told[LANES_COUNT], evicted[LANES_COUNT];
+    uint64_t gaps_told[UPLINKS_MAX][LANES_COUNT], evicted[UPLINKS_MAX][LANES_COUNT];
     uint64_t cursor_checked[UPLINKS_MAX][LANES_COUNT];
     struct order_key *orders;
     uint32_t orders_count, orders_room;

@@ -137,10 +137,23 @@ static uint64_t kept_bytes(const struct world *world) {
     return bytes;
 }
 
-static void evict(struct world *world, struct event *stored) {
+/* For each uplink that has not got it. */
+static void count_evicted(struct world *world, enum lane lane, const struct stored_entry *entry) {
+    for (unsigned u = 0; u < world->config->uplinks_count; u++) {
+        if (!(entry->uplinks >> (world->config->uplinks_count - 1 - u) & 1) || cursor_next(&world->store.cursors[u][lane], entry->seq) != entry->seq)
+            continue;
+        struct model_evicted *evicted = &world->store.evicted[u][lane];
+        if (!evicted->count++)
+            evicted->from = entry->seq;
+        evicted->to = entry->seq;
+        world->evicted[u][lane]++;
+    }
+}
+
+static void evict(struct world *world) {
     static const enum lane order[] = {LANE_READING, LANE_EVENT, LANE_FIRE};
     uint64_t bytes = world->store.quota ? kept_bytes(world) : 0;
-    for (unsigned k = 0; k < LANES_COUNT && bytes > world->store.quota && !stored->stored.evicted_count; k++) {
+    for (unsigned k = 0; k < LANES_COUNT && bytes > world->store.quota; k++) {
         struct stored_lane *lane = &world->store.lanes[order[k]];
         for (; lane->first < lane->count && bytes > world->store.quota; lane->first++) {
             struct stored_entry *entry = &lane->entries[lane->first];
@@ -150,13 +163,26 @@ static void evict(struct world *world, struct event *stored) {
             free(entry->bytes);
             entry->bytes = NULL;
             ledger_at(world, entry->seq)->gone = true;
-            if (!stored->stored.evicted_count++)
-                stored->stored.evicted_from = entry->seq;
-            stored->stored.evicted_to = entry->seq;
-            stored->stored.evicted_lane = order[k];
-            world->evicted[order[k]]++;
+            count_evicted(world, order[k], entry);
         }
     }
+}
+
+/* One uplink and lane with each answer. */
+static void tell_evicted(struct world *world, struct event *stored) {
+    for (uint16_t u = 0; u < world->config->uplinks_count; u++)
+        for (unsigned l = 0; l < LANES_COUNT; l++) {
+            struct model_evicted *evicted = &world->store.evicted[u][l];
+            if (!evicted->count)
+                continue;
+            stored->stored.evicted_uplink = u;
+            stored->stored.evicted_lane = (enum lane)l;
+            stored->stored.evicted_from = evicted->from;
+            stored->stored.evicted_to = evicted->to;
+            stored->stored.evicted_count = evicted->count;
+            *evicted = (struct model_evicted){.count = 0};
+            return;
+        }
 }
 
 static void make_durable(struct world *world, struct run *run) {
@@ -190,7 +216,8 @@ static void on_commit(struct world *world, enum lane lane) {
         make_durable(world, run);
         for (unsigned l = 0; l < LANES_COUNT; l++)
             delete_acknowledged(world, (enum lane)l);
-        evict(world, &event);
+        evict(world);
+        tell_evicted(world, &event);
         log_line(world, world->now_us, "store: %s durable to %llu", lane_name(lane), (unsigned long long)run->last_seq);
     }
     free_run(run);

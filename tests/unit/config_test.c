@@ -89,6 +89,11 @@ static void the_sections_are_read(void **state) {
     assert_int_equal(config->store.readings_commit_ms, 10000);
     assert_int_equal(config->store.history_days, 30);
     assert_true(config->store.history_bytes_max == 1000000000 && config->store.rollup_days == 400);
+    assert_true(config->store.event_days == 200 && config->store.record_days == 1000 && config->store.events_bytes_max == 32000000);
+    assert_true(config->uplinks[0].keep.events_ms == 90 * UINT64_C(86400000) && config->uplinks[0].keep.events_bytes == 20000000);
+    assert_true(config->uplinks[0].keep.readings_ms == 7 * UINT64_C(86400000) && config->uplinks[0].keep.readings_bytes == 100000000);
+    assert_true(config->uplinks[1].keep.events_ms == 365 * UINT64_C(86400000) && config->uplinks[1].keep.events_bytes == 0);
+    assert_true(config->uplinks[1].keep.readings_ms == 31 * UINT64_C(86400000) && config->uplinks[1].keep.readings_bytes == 0);
     assert_true(config->store.card_bytes == 32000000000 && config->store.card_cycles == 2000);
     assert_int_equal(strlen(config->hash), 16);
     assert_int_equal(strlen(config->profiles_hash), 16);

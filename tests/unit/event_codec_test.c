@@ -100,11 +100,12 @@ static void the_rest_of_the_field_and_the_store_come_back(void **state) {
     check_round(&stored, &room, &back);
     assert_true(back.stored.lane == LANE_READING && back.stored.err == ERR_FULL && back.stored.last_seq == UINT64_MAX && !back.stored.evicted_count);
     stored.stored.evicted_count = 3;
+    stored.stored.evicted_uplink = 4;
     stored.stored.evicted_lane = LANE_EVENT;
     stored.stored.evicted_from = 5;
     stored.stored.evicted_to = 9;
     check_round(&stored, &room, &back);
-    assert_true(back.stored.evicted_lane == LANE_EVENT && back.stored.evicted_from == 5 && back.stored.evicted_to == 9);
+    assert_true(back.stored.evicted_uplink == 4 && back.stored.evicted_lane == LANE_EVENT && back.stored.evicted_from == 5 && back.stored.evicted_to == 9);
     memset(rows, 7, sizeof(rows));
     struct event answer = {.kind = EVENT_ROWS, .now = moment};
     answer.rows.uplink = 15;

@@ -319,7 +319,7 @@ static void test_health(void **state) {
         "\"store\":{\"volatile\":true,\"full\":false,\"quarantined\":2,\"history_lost\":9,\"device_bytes_hour\":3600,\"device_bytes_reading\":0},"
         "\"watch\":{\"loop_late\":0,\"loop_late_max_us\":0},\"uplinks\":{\"uplink-0\":{\"up\":false,\"why\":\"the broker refuses this user name and "
         "password\",\"sent\":0,\"acked\":0,"
-        "\"refused\":0,\"resent\":0,\"connects\":0,\"broker\":\"broker.example:1883\"}}}");
+        "\"refused\":0,\"resent\":0,\"evicted\":0,\"connects\":0,\"broker\":\"broker.example:1883\"}}}");
 }
 
 static void test_replies(void **state) {
