@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 size_t memory_in_use(void); /* bytes of the heap */
+/* How much of that may have been given back: glibc counts what its threads' caches keep for the next who asks; a sanitizer does not. */
+size_t memory_cached_max(void);
 unsigned memory_threads(void);
 unsigned memory_descriptors(void);
 
