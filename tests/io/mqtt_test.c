@@ -366,7 +366,7 @@ static struct use use_now(void) {
     return (struct use){memory_in_use(), memory_threads(), memory_descriptors()};
 }
 
-/* 4 kB are forty bytes a reconnect in the short form and four in the long one, where the caches fill by another 4 kB. */
+/* 4 kB are forty bytes a reconnect in the short form and four in the long one. */
 static bool use_is_more(const struct use *use, const struct use *before) {
     return use->bytes > before->bytes + 4096 + memory_cached_max() || use->threads > before->threads || use->descriptors > before->descriptors;
 }
