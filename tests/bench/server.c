@@ -5,7 +5,8 @@
  *   server ENDPOINTS SILENT REFUSING SLOW SLOW_MS FILE
  *
  * The first SILENT endpoints accept and never answer, the next REFUSING refuse connections, the next SLOW answer after
- * SLOW_MS. Prints the ports, one a line. SIGTERM ends it: it then writes FILE, one struct served per request. */
+ * SLOW_MS. Prints the ports, one a line; at each SIGUSR1 how many requests there were until now. SIGTERM ends it: it then writes FILE,
+ * one struct served per request. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,7 @@ static struct delayed delayed[DELAYED_MAX]; /* a ring; the delay is always the s
 static unsigned delayed_first, delayed_count;
 static struct served *served;
 static size_t served_count;
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, asked;
 static int silent, refusing, slow, slow_ms;
 
 static void die(const char *what) {
@@ -60,8 +61,10 @@ static void die(const char *what) {
 }
 
 static void on_signal(int number) {
-    (void)number;
-    stopping = 1;
+    if (number == SIGUSR1)
+        asked = 1;
+    else
+        stopping = 1;
 }
 
 static int64_t clock_us(clockid_t clock) {
@@ -175,6 +178,11 @@ static void serve(int epoll) {
     struct epoll_event events[64];
     while (!stopping) {
         int count = epoll_wait(epoll, events, 64, answer_delayed());
+        if (asked) {
+            asked = 0;
+            printf("%zu\n", served_count);
+            fflush(stdout);
+        }
         for (int i = 0; i < count; i++) {
             int fd = events[i].data.fd;
             if (!connections[fd].listening) {
@@ -208,6 +216,7 @@ int main(int argc, char **argv) {
         die("start");
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     for (int i = 0; i < endpoints; i++)
         printf("%d\n", open_endpoint(epoll, i));
     fflush(stdout);

@@ -113,9 +113,10 @@ static void scan_tells_speeds_apart(void **state) {
 
 static void scan_finds_a_slow_device(void **state) {
     (void)state;
-    add_transmitter()->turnaround_ms = 150;
+    struct fake_field_device *device = add_transmitter();
+    device->turnaround_ms = 150;
+    device->registers[0x7D0] = device->unit_id = 4;
     fake_field_start(&field);
-    field.devices[0].registers[0x7D0] = field.devices[0].unit_id = 4;
     assert_int_equal(run("scan %s --baud 4800 --units 1-8", field.path), 0);
     assert_printed("unit   4   answers within");
     assert_printed("1 device found");

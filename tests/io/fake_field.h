@@ -14,8 +14,8 @@
 #define FAKE_FIELD_REGISTERS 0x800
 
 struct fake_field_device {
-    uint8_t unit_id;
-    speed_t speed;
+    atomic_uchar unit_id; /* this and the speed: looked at and changed while the line runs */
+    _Atomic speed_t speed;
     unsigned turnaround_ms;
     uint16_t registers[FAKE_FIELD_REGISTERS]; /* holding */
     uint16_t count;                           /* 0 .. count - 1 can be read */

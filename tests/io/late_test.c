@@ -25,7 +25,7 @@ static unsigned reads_of(unsigned reads) {
     return getenv("YANHUO_SOAK") ? 5 * reads : reads;
 }
 
-static struct prng prng; /* of the slave's thread */
+static struct prng prng; /* of the slave's thread, from its start on */
 
 static bool sometimes_late(struct fake_slave *slave, const uint8_t *request, size_t request_size, const uint8_t *good, size_t good_size) {
     if (prng_below(&prng, 20) == 0)
@@ -68,7 +68,6 @@ static void world_init(struct world *world, const struct bus_spec *bus) {
     const struct device_spec *devices[1] = {&world->device};
     arena_init(&world->arena);
     trace_init(&world->trace);
-    prng_init(&prng, 11);
     for (uint16_t i = 0; i < 2; i++)
         world->points[i] = (struct point){.name = "p",
                                           .read = READ_HOLDING,
@@ -98,6 +97,7 @@ static void on_a_line(void **state) {
     static struct world world;
     struct fake_slave slave;
     struct bus_rtu *bus;
+    prng_init(&prng, 11);
     fake_slave_pty(&slave, sometimes_late);
     struct bus_spec spec = {.name = "line", .kind = BUS_SERIAL, .serial = slave.path, .baud = 115200, .parity = PARITY_NONE, .stop_bits = 1};
     world_init(&world, &spec);
@@ -118,6 +118,7 @@ static void through_a_converter(void **state) {
     struct fake_slave slave;
     struct bus_tcp *bus;
     uv_loop_t loop;
+    prng_init(&prng, 11);
     fake_slave_tcp(&slave, 0, true, sometimes_late);
     struct bus_spec spec = {.name = "conv", .kind = BUS_RTU_OVER_TCP, .host = "127.0.0.1", .port = slave.port, .connect_timeout_ms = 1000};
     world_init(&world, &spec);
