@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of one place, from top to bottom: its head; an item for each alarm, the most urgent class first, in the order of the
- * configuration within a class; the devices whose silence is an alarm; what is not watched, and why. Everything stands in the
+ * configuration within a class; the devices whose silence is an alarm; what is not watched, and why: something is missing, or the site removed it. Everything stands in the
  * configuration: an alarm that a site wrote itself is an item like one of the ready rules, only without remedy and basis when it
  * has none. Chinese comes first where both languages are wanted; an item has one number and one box to tick. */
 #include "config/checklist.h"
@@ -239,24 +239,31 @@ static void print_silence(const struct config *config, uint16_t place, enum chec
     fputs(any ? "\n" : "", to);
 }
 
-static void print_unwatched(const struct config *config, uint16_t place, enum checklist_language language, FILE *to) {
+static void print_gap(const struct config *config, const struct config_unwatched *gap, unsigned language, enum checklist_language wanted, FILE *to) {
+    const char *device = gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name, *colon = language ? ": " : "：";
+    fprintf(to, "  %c %s", language && wanted == CHECKLIST_BOTH ? ' ' : '!', language ? gap->what_en : gap->what_zh);
+    if (gap->removed)
+        fprintf(to, "  [%s/%s]\n", device, gap->removed);
+    else
+        fprintf(to, "%s%s%s%s\n", colon, device, *device ? colon : "", language ? gap->missing_en : gap->missing_zh);
+}
+
+/* What something is missing for, or what the site does not want. */
+static void print_unwatched(const struct config *config, uint16_t place, bool removed, enum checklist_language language, FILE *to) {
     bool any = false;
     for (uint16_t i = 0; i < config->unwatched_count; i++) {
         const struct config_unwatched *gap = &config->unwatched[i];
-        if (gap->place != place)
+        if (gap->place != place || (gap->removed != NULL) != removed)
             continue;
-        if (!any)
-            print_both("未监视（缺少设备或参数）", "NOT watched, because something is missing", "  ", language, to);
-        fputs(any ? "" : "\n", to);
+        if (!any) {
+            print_both(removed ? "未监视（本站配置已移除）" : "未监视（缺少设备或参数）",
+                       removed ? "NOT watched, because this site removed it" : "NOT watched, because something is missing", "  ", language, to);
+            fputc('\n', to);
+        }
         any = true;
         for (unsigned k = 0; k < LANGUAGES; k++)
             if (language & (1u << k))
-                fprintf(to, "  %c %s%s%s%s%s\n", k && language == CHECKLIST_BOTH ? ' ' : '!', k ? gap->what_en : gap->what_zh, k ? ": " : "：",
-                        gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name,
-                        gap->device == CONFIG_NONE ? ""
-                        : k                        ? ": "
-                                                   : "：",
-                        k ? gap->missing_en : gap->missing_zh);
+                print_gap(config, gap, k, language, to);
     }
 }
 
@@ -286,7 +293,8 @@ static void print_place(const struct config *config, uint16_t place, enum checkl
             if (is_item(config, i, place) && config->alarms[i].class == (enum alarm_class) class)
                 print_item(config, i, ++number, language, to);
     print_silence(config, place, language, to);
-    print_unwatched(config, place, language, to);
+    print_unwatched(config, place, false, language, to);
+    print_unwatched(config, place, true, language, to);
     fputc('\n', to);
 }
 
