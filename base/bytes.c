@@ -25,6 +25,13 @@ void bytes_put_u8(struct bytes_writer *writer, uint8_t value) {
     bytes_put_raw(writer, &value, 1);
 }
 
+void bytes_put_u32(struct bytes_writer *writer, uint32_t value) {
+    uint8_t bytes[4];
+    for (unsigned i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    bytes_put_raw(writer, bytes, sizeof(bytes));
+}
+
 void bytes_put_u64(struct bytes_writer *writer, uint64_t value) {
     uint8_t bytes[8];
     for (unsigned i = 0; i < 8; i++)
@@ -78,6 +85,14 @@ const uint8_t *bytes_get_raw(struct bytes_reader *reader, size_t length) {
 uint8_t bytes_get_u8(struct bytes_reader *reader) {
     const uint8_t *bytes = bytes_get_raw(reader, 1);
     return bytes ? bytes[0] : 0;
+}
+
+uint32_t bytes_get_u32(struct bytes_reader *reader) {
+    const uint8_t *bytes = bytes_get_raw(reader, 4);
+    uint32_t value = 0;
+    for (unsigned i = 0; bytes && i < 4; i++)
+        value |= (uint32_t)bytes[i] << (8 * i);
+    return value;
 }
 
 uint64_t bytes_get_u64(struct bytes_reader *reader) {

@@ -22,6 +22,7 @@ struct bytes_reader {
 
 void bytes_writer_init(struct bytes_writer *writer, uint8_t *bytes, size_t size);
 void bytes_put_u8(struct bytes_writer *writer, uint8_t value);
+void bytes_put_u32(struct bytes_writer *writer, uint32_t value);
 void bytes_put_u64(struct bytes_writer *writer, uint64_t value);
 void bytes_put_varint(struct bytes_writer *writer, uint64_t value);
 void bytes_put_zigzag(struct bytes_writer *writer, int64_t value);
@@ -31,6 +32,7 @@ void bytes_put_raw(struct bytes_writer *writer, const void *bytes, size_t length
 
 void bytes_reader_init(struct bytes_reader *reader, const uint8_t *bytes, size_t size);
 uint8_t bytes_get_u8(struct bytes_reader *reader);
+uint32_t bytes_get_u32(struct bytes_reader *reader);
 uint64_t bytes_get_u64(struct bytes_reader *reader);
 uint64_t bytes_get_varint(struct bytes_reader *reader);
 int64_t bytes_get_zigzag(struct bytes_reader *reader);

@@ -40,6 +40,8 @@
 #define COMMANDS_BURST 20       /* taken at once after a pause; what is beyond both is counted and dropped before it is copied */
 #define REPLIES_MAX 16          /* answers that wait for one uplink's window or link: what two seconds of commands leave behind on a slow link */
 #define PROBLEMS_MAX 512        /* open at one time behind one gateway; the oldest low ones are told as closed unseen before that */
+#define REMOVED_MAX 2048        /* alarms that are in the store and no longer configured, told after one start: a large place; who removes more
+                                   has the rest told after the next start */
 #define WRITES_PENDING_MAX 16   /* writes waiting on one bus: every action of a place at once */
 #define ACTION_WRITE_MAX_US 100000 /* from the last byte of the reply that causes a local action to the last bit of its write: two contactor times,
                                       and three short transactions at 9600 baud, so that one that is under way can mostly end */

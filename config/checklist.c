@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of one place, from top to bottom: its head; an item for each alarm, the most urgent class first, in the order of the
- * configuration within a class; the devices whose silence is an alarm; what is not watched, and why. Everything stands in the
+ * configuration within a class; the devices whose silence is an alarm; what is not watched, and why: something is missing, or the site removed it. Everything stands in the
  * configuration: an alarm that a site wrote itself is an item like one of the ready rules, only without remedy and basis when it
  * has none. Chinese comes first where both languages are wanted; an item has one number and one box to tick. */
 #include "config/checklist.h"
@@ -54,6 +54,16 @@ static void add_amount(struct text *text, double amount, const char *unit) {
         text_add_char(text, ' ');
         text_add(text, unit);
     }
+}
+
+static void add_limit(struct text *text, bool above, double limit, const char *unit, unsigned language) {
+    text_add(text, above ? (language ? " above " : " 高于 ") : (language ? " below " : " 低于 "));
+    add_amount(text, limit, unit);
+}
+
+/* In the language that is wanted, or in both with `between` between them. */
+static void print_both(const char *zh, const char *en, const char *between, enum checklist_language language, FILE *to) {
+    fprintf(to, "%s%s%s", language & CHECKLIST_ZH ? zh : "", language == CHECKLIST_BOTH ? between : "", language & CHECKLIST_EN ? en : "");
 }
 
 /* A state by the name that its point has for it; `on` and `off` of a point that has none. */
@@ -112,8 +122,7 @@ static void add_term(struct text *text, const struct config *config, const struc
             text_add(text, language ? " is " : " 为 ");
             add_state(text, point, NULL, term->limit, language);
         } else {
-            text_add(text, term->kind == TERM_ABOVE ? (language ? " above " : " 高于 ") : (language ? " below " : " 低于 "));
-            add_amount(text, term->limit, point->unit);
+            add_limit(text, term->kind == TERM_ABOVE, term->limit, point->unit, language);
         }
     }
     add_lasting(text, term->on_delay_ms, language);
@@ -127,8 +136,7 @@ static void add_simple(struct text *text, const struct config *config, const str
         add_state(text, point, alarm->label, alarm->limit, language);
         return;
     }
-    text_add(text, alarm->condition == CONDITION_ABOVE ? (language ? " above " : " 高于 ") : (language ? " below " : " 低于 "));
-    add_amount(text, alarm->limit, point->unit);
+    add_limit(text, alarm->condition == CONDITION_ABOVE, alarm->limit, point->unit, language);
 }
 
 /* A limit that a person would write: without the noise of the last binary digit. */
@@ -202,9 +210,9 @@ static void print_text(const struct config *config, uint16_t index, unsigned lan
 static void print_item(const struct config *config, uint16_t index, unsigned number, enum checklist_language language, FILE *to) {
     const struct config_alarm *alarm = &config->alarms[index];
     const struct config_device *device = &config->devices[alarm->device];
-    fprintf(to, "[ ] %2u. %s%s%s  [%s/%s]%s%s\n", number, language & CHECKLIST_ZH ? or_empty(alarm->zh) : "", language == CHECKLIST_BOTH ? "  " : "",
-            language & CHECKLIST_EN ? or_empty(alarm->en) : "", device->spec.name, alarm->name, *or_empty(device->location) ? "  " : "",
-            or_empty(device->location));
+    fprintf(to, "[ ] %2u. ", number);
+    print_both(or_empty(alarm->zh), or_empty(alarm->en), "  ", language, to);
+    fprintf(to, "  [%s/%s]%s%s\n", device->spec.name, alarm->name, *or_empty(device->location) ? "  " : "", or_empty(device->location));
     for (unsigned i = 0; i < LANGUAGES; i++)
         if (language & (1u << i))
             print_text(config, index, i, to);
@@ -224,49 +232,55 @@ static void print_silence(const struct config *config, uint16_t place, enum chec
         if (alarm->condition != CONDITION_COMMUNICATION || config->devices[alarm->device].place != place)
             continue;
         if (!any)
-            fprintf(to, "%s%s%s", language & CHECKLIST_ZH ? "失联即报警的设备" : "", language == CHECKLIST_BOTH ? "  " : "",
-                    language & CHECKLIST_EN ? "devices whose silence is an alarm" : "");
+            print_both("失联即报警的设备", "devices whose silence is an alarm", "  ", language, to);
         fprintf(to, "%s%s", any ? ", " : ": ", config->devices[alarm->device].spec.name);
         any = true;
     }
     fputs(any ? "\n" : "", to);
 }
 
-static void print_unwatched(const struct config *config, uint16_t place, enum checklist_language language, FILE *to) {
+static void print_gap(const struct config *config, const struct config_unwatched *gap, unsigned language, enum checklist_language wanted, FILE *to) {
+    const char *device = gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name, *colon = language ? ": " : "：";
+    fprintf(to, "  %c %s", language && wanted == CHECKLIST_BOTH ? ' ' : '!', language ? gap->what_en : gap->what_zh);
+    if (gap->removed)
+        fprintf(to, "  [%s/%s]\n", device, gap->removed);
+    else
+        fprintf(to, "%s%s%s%s\n", colon, device, *device ? colon : "", language ? gap->missing_en : gap->missing_zh);
+}
+
+/* What something is missing for, or what the site does not want. */
+static void print_unwatched(const struct config *config, uint16_t place, bool removed, enum checklist_language language, FILE *to) {
     bool any = false;
     for (uint16_t i = 0; i < config->unwatched_count; i++) {
         const struct config_unwatched *gap = &config->unwatched[i];
-        if (gap->place != place)
+        if (gap->place != place || (gap->removed != NULL) != removed)
             continue;
-        if (!any)
-            fprintf(to, "%s%s%s\n", language & CHECKLIST_ZH ? "未监视（缺少设备或参数）" : "", language == CHECKLIST_BOTH ? "  " : "",
-                    language & CHECKLIST_EN ? "NOT watched, because something is missing" : "");
+        if (!any) {
+            print_both(removed ? "未监视（本站配置已移除）" : "未监视（缺少设备或参数）",
+                       removed ? "NOT watched, because this site removed it" : "NOT watched, because something is missing", "  ", language, to);
+            fputc('\n', to);
+        }
         any = true;
         for (unsigned k = 0; k < LANGUAGES; k++)
             if (language & (1u << k))
-                fprintf(to, "  %c %s%s%s%s%s\n", k && language == CHECKLIST_BOTH ? ' ' : '!', k ? gap->what_en : gap->what_zh, k ? ": " : "：",
-                        gap->device == CONFIG_NONE ? "" : config->devices[gap->device].spec.name,
-                        gap->device == CONFIG_NONE ? ""
-                        : k                        ? ": "
-                                                   : "：",
-                        k ? gap->missing_en : gap->missing_zh);
+                print_gap(config, gap, k, language, to);
     }
 }
 
 static void print_head(const struct config *config, uint16_t index, unsigned items, enum checklist_language language, FILE *to) {
     if (index == CONFIG_NONE) {
-        fprintf(to, "%s%s%s", language & CHECKLIST_ZH ? "未分配场所的设备" : "", language == CHECKLIST_BOTH ? "  " : "",
-                language & CHECKLIST_EN ? "devices without a place" : "");
+        print_both("未分配场所的设备", "devices without a place", "  ", language, to);
     } else {
         const struct config_place *place = &config->places[index];
-        fprintf(to, "%s [%s]  %s%s%s", place->name, place->key, language & CHECKLIST_ZH ? kind_words[place->kind][0] : "",
-                language == CHECKLIST_BOTH ? " " : "", language & CHECKLIST_EN ? kind_words[place->kind][1] : "");
+        fprintf(to, "%s [%s]  ", place->name, place->key);
+        print_both(kind_words[place->kind][0], kind_words[place->kind][1], " ", language, to);
         const char *const more[] = {place->address, place->responsible, place->phone};
         for (size_t i = 0; i < ARRAY_COUNT(more); i++)
             fprintf(to, "%s%s", *or_empty(more[i]) ? "  " : "", or_empty(more[i]));
     }
-    fprintf(to, "\n%s%s%s: %u\n", language & CHECKLIST_ZH ? "必查清单" : "", language == CHECKLIST_BOTH ? "  " : "",
-            language & CHECKLIST_EN ? "must-check list" : "", items);
+    fputc('\n', to);
+    print_both("必查清单", "must-check list", "  ", language, to);
+    fprintf(to, ": %u\n", items);
 }
 
 static void print_place(const struct config *config, uint16_t place, enum checklist_language language, FILE *to) {
@@ -279,7 +293,8 @@ static void print_place(const struct config *config, uint16_t place, enum checkl
             if (is_item(config, i, place) && config->alarms[i].class == (enum alarm_class) class)
                 print_item(config, i, ++number, language, to);
     print_silence(config, place, language, to);
-    print_unwatched(config, place, language, to);
+    print_unwatched(config, place, false, language, to);
+    print_unwatched(config, place, true, language, to);
     fputc('\n', to);
 }
 

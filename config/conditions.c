@@ -202,18 +202,30 @@ static bool hours_known(const struct builder *builder, uint16_t index) {
 }
 
 static bool can_be_true(const struct builder *builder) {
-    uint16_t first, second;
-    bool always;
+    uint16_t at, other;
     for (uint16_t i = 0; i < builder->count; i++)
         if (builder->terms[i].kind == TERM_OPEN && !hours_known(builder, i))
             return false;
-    if (!contradiction_find(builder->terms, builder->count, &always, &first, &second))
+    switch (contradiction_find(builder->terms, builder->count, &at, &other)) {
+    case CONTRADICTION_NONE:
         return true;
-    source_error(builder->source, node_place(builder->nodes[second]),
-                 always ? "this condition or the one on line %u always holds: as parts of one 'any' they would never clear"
-                        : "this condition and the one on line %u exclude each other: as parts of one 'all' they can never be true together",
-                 node_place(builder->nodes[first])->line);
-    return false;
+    case CONTRADICTION_USELESS: /* the rest of the alarm works */
+        source_warning(builder->source, node_place(builder->nodes[at]),
+                       "this condition can never count: the one on line %u must hold at the same time, and they exclude each other",
+                       node_place(builder->nodes[other])->line);
+        return true;
+    case CONTRADICTION_NEVER:
+        source_error(builder->source, node_place(builder->nodes[at]),
+                     "this condition and the one on line %u exclude each other: as parts of one 'all' they can never be true together",
+                     node_place(builder->nodes[other])->line);
+        return false;
+    case CONTRADICTION_ALWAYS:
+        source_error(builder->source, node_place(builder->nodes[at]),
+                     "this condition or the one on line %u always holds: as parts of one 'any' they would never clear",
+                     node_place(builder->nodes[other])->line);
+        return false;
+    }
+    return true;
 }
 
 static void keep_terms(struct loader *loader, const struct builder *builder, struct config_alarm *alarm) {

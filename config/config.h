@@ -121,10 +121,13 @@ struct config_alarm {
     const struct config_shelf *shelf;   /* NULL: none */
 };
 
-/* Something that the ready rules of a place would watch, if it were there: for the checklist. */
+/* Something that the ready rules of a place would watch, if it were there, or an alarm of a rule or profile that the site removed: for
+ * the checklist. */
 struct config_unwatched {
     uint16_t place, device; /* device: CONFIG_NONE when it is about the whole place */
-    const char *what_zh, *what_en, *missing_zh, *missing_en;
+    const char *what_zh, *what_en;
+    const char *missing_zh, *missing_en; /* NULL when it was removed */
+    const char *removed;                 /* the alarm's name; NULL: something is missing */
 };
 
 /* Local action: when the alarm becomes active, write the point; held until reset. */
@@ -221,7 +224,7 @@ struct config {
     uint32_t terms_count;
     uint16_t derived_count;
     uint16_t unwatched_count;
-    const struct config_unwatched *unwatched; /* at most UNWATCHED_MAX, place after place */
+    const struct config_unwatched *unwatched; /* at most UNWATCHED_MAX: what is missing, place after place, then what was removed */
     const struct config_derived *derived; /* inputs before what is computed from them */
     const struct config_term *terms;
     struct config_commands commands;

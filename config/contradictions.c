@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can plainly never be true: two direct members of one `all` that exclude each other. And what can never clear: two direct members
- * of one `any` of which one always holds. Looked at are leaves and negated leaves; anything deeper is left to the person who wrote it.
- * Delays and deadbands are not looked at: two conditions that overlap only because one lags behind are no alarm that anybody means. */
+/* What can plainly never be, in a composite with groups in groups. For each two conditions the innermost group that
+ * holds both decides. What lies between that group and a condition has a sign: below an odd number of `not` a condition is negated, and an
+ * `all` is an `any` of negated ones and the other way round (De Morgan).
+ *
+ *   `all`, both directly or through more `all`, and they exclude each other                     the group is never true: NEVER
+ *   `any`, both directly or through more `any`, and one of them always holds                    the group never clears: ALWAYS
+ *   `all`, one directly, the other an alternative below it, and they exclude each other         the alternative never counts: USELESS
+ *
+ * Two alternatives of two different `any` may exclude each other: others of them are left. Delays and deadbands are not looked at: two
+ * conditions that overlap only because one lags behind are no alarm that anybody means. */
 #include "config/loader.h"
 
-/* A direct member of a group: a leaf, or the one below a `not`. */
-struct part {
-    const struct config_term *leaf; /* NULL: a group */
+struct part { /* a condition with its sign */
+    const struct config_term *leaf;
     bool negated;
 };
-
-static struct part part_of(const struct config_term *term) {
-    struct part part = {.leaf = term};
-    if (term->kind == TERM_NOT) {
-        part.negated = true;
-        part.leaf = term + 1;
-    }
-    if (part.leaf->kind == TERM_ALL || part.leaf->kind == TERM_ANY || part.leaf->kind == TERM_NOT)
-        part.leaf = NULL;
-    return part;
-}
 
 static bool same_subject(const struct config_term *a, const struct config_term *b) {
     if (a->kind == TERM_OPEN || b->kind == TERM_OPEN)
@@ -39,7 +34,7 @@ static bool excludes(const struct config_term *a, const struct config_term *b) {
 }
 
 static bool contradict(struct part a, struct part b) {
-    if (!a.leaf || !b.leaf || !same_subject(a.leaf, b.leaf))
+    if (!same_subject(a.leaf, b.leaf))
         return false;
     if (a.negated != b.negated)
         return a.leaf->kind == b.leaf->kind && a.leaf->limit == b.leaf->limit;
@@ -48,7 +43,7 @@ static bool contradict(struct part a, struct part b) {
 
 /* Every value satisfies one of them. */
 static bool exhaust(struct part a, struct part b) {
-    if (!a.leaf || !b.leaf || !same_subject(a.leaf, b.leaf))
+    if (!same_subject(a.leaf, b.leaf))
         return false;
     if (a.negated != b.negated)
         return a.leaf->kind == b.leaf->kind && a.leaf->limit == b.leaf->limit;
@@ -58,19 +53,73 @@ static bool exhaust(struct part a, struct part b) {
            (a.leaf->kind == TERM_BELOW && b.leaf->kind == TERM_ABOVE && b.leaf->limit < a.leaf->limit);
 }
 
-bool contradiction_find(const struct config_term *terms, uint16_t count, bool *ret_always, uint16_t *ret_first, uint16_t *ret_second) {
-    for (uint16_t group = 0; group < count; group++) {
-        if (terms[group].kind != TERM_ALL && terms[group].kind != TERM_ANY)
-            continue;
-        *ret_always = terms[group].kind == TERM_ANY;
-        uint16_t end = (uint16_t)(group + terms[group].span);
-        for (uint16_t a = (uint16_t)(group + 1); a < end; a = (uint16_t)(a + terms[a].span))
-            for (uint16_t b = (uint16_t)(a + terms[a].span); b < end; b = (uint16_t)(b + terms[b].span))
-                if ((*ret_always ? exhaust : contradict)(part_of(&terms[a]), part_of(&terms[b]))) {
-                    *ret_first = a;
-                    *ret_second = b;
-                    return true;
-                }
-    }
-    return false;
+/* ---- groups in groups ---- */
+
+static bool is_group(const struct config_term *term) {
+    return term->kind == TERM_ALL || term->kind == TERM_ANY;
+}
+
+static bool is_leaf(const struct config_term *term) {
+    return !is_group(term) && term->kind != TERM_NOT;
+}
+
+static bool holds(const struct config_term *terms, uint16_t outer, uint16_t inner) {
+    return outer < inner && inner < outer + terms[outer].span;
+}
+
+/* Seen from the group: whether an odd number of `not` lies between. */
+static bool negated(const struct config_term *terms, uint16_t group, uint16_t index) {
+    bool odd = false;
+    for (uint16_t i = (uint16_t)(group + 1); i < index; i++)
+        odd = odd != (terms[i].kind == TERM_NOT && holds(terms, i, index));
+    return odd;
+}
+
+/* Whether only groups of the same sort, their signs included, lie between the group and the condition. */
+static bool direct(const struct config_term *terms, uint16_t group, uint16_t leaf) {
+    for (uint16_t i = (uint16_t)(group + 1); i < leaf; i++)
+        if (is_group(&terms[i]) && holds(terms, i, leaf) && (terms[i].kind != terms[group].kind) != negated(terms, group, i))
+            return false;
+    return true;
+}
+
+/* Whether no group inside this one holds both. */
+static bool innermost(const struct config_term *terms, uint16_t group, uint16_t first, uint16_t second) {
+    for (uint16_t i = (uint16_t)(group + 1); i < first; i++)
+        if (is_group(&terms[i]) && holds(terms, i, first) && holds(terms, i, second))
+            return false;
+    return true;
+}
+
+static enum contradiction judge(const struct config_term *terms, uint16_t group, uint16_t first, uint16_t second) {
+    struct part a = {&terms[first], negated(terms, group, first)}, b = {&terms[second], negated(terms, group, second)};
+    bool a_direct = direct(terms, group, first), b_direct = direct(terms, group, second);
+    if (terms[group].kind == TERM_ANY)
+        return a_direct && b_direct && exhaust(a, b) ? CONTRADICTION_ALWAYS : CONTRADICTION_NONE;
+    if ((!a_direct && !b_direct) || !contradict(a, b))
+        return CONTRADICTION_NONE;
+    return a_direct && b_direct ? CONTRADICTION_NEVER : CONTRADICTION_USELESS;
+}
+
+/* The first of what is wanted, group by group. `at` is where a person looks first, `other` what stands against it. */
+static enum contradiction find(const struct config_term *terms, uint16_t count, bool useless, uint16_t *ret_at, uint16_t *ret_other) {
+    for (uint16_t group = 0; group < count; group++)
+        for (uint16_t a = (uint16_t)(group + 1); is_group(&terms[group]) && holds(terms, group, a); a++)
+            for (uint16_t b = (uint16_t)(a + 1); is_leaf(&terms[a]) && holds(terms, group, b); b++) {
+                if (!is_leaf(&terms[b]) || !innermost(terms, group, a, b))
+                    continue;
+                enum contradiction found = judge(terms, group, a, b);
+                if (found == CONTRADICTION_NONE || (found == CONTRADICTION_USELESS) != useless)
+                    continue;
+                bool first = useless && direct(terms, group, b); /* the alternative stands first */
+                *ret_at = first ? a : b;
+                *ret_other = first ? b : a;
+                return found;
+            }
+    return CONTRADICTION_NONE;
+}
+
+enum contradiction contradiction_find(const struct config_term *terms, uint16_t count, uint16_t *ret_at, uint16_t *ret_other) {
+    enum contradiction found = find(terms, count, false, ret_at, ret_other);
+    return found ? found : find(terms, count, true, ret_at, ret_other);
 }

@@ -140,8 +140,9 @@ const struct node *conditions_group(const struct node *map); /* all, any or not;
 bool conditions_read(struct loader *loader, const struct source *source, const struct node *map, struct config_alarm *alarm);
 /* above or below of an override onto the one limit of a composite. */
 bool conditions_override(struct loader *loader, const struct source *source, const struct node *map, struct config_alarm *alarm);
-/* Two members of one `all` that never hold together, or (*ret_always) of one `any` of which one always holds; false: there are none. */
-bool contradiction_find(const struct config_term *terms, uint16_t count, bool *ret_always, uint16_t *ret_first, uint16_t *ret_second);
+/* Two conditions of a composite that cannot be meant; contradictions.c says which. The one to look at, and what stands against it. */
+enum contradiction { CONTRADICTION_NONE, CONTRADICTION_NEVER, CONTRADICTION_ALWAYS, CONTRADICTION_USELESS };
+enum contradiction contradiction_find(const struct config_term *terms, uint16_t count, uint16_t *ret_at, uint16_t *ret_other);
 
 /* Derived points. */
 struct loader_derived *derived_of(const struct loader *loader, uint16_t device, uint16_t point); /* NULL: it is read from the device */

@@ -383,7 +383,31 @@ static void settle_terms(struct loader *loader, struct config_term *terms, uint3
     *count += alarm->terms_count;
 }
 
+/* A rule, or a profile's alarm, that the site does not want: the checklist names it, so that nobody takes it for watched. */
+static void tell_removed(struct loader *loader) {
+    const struct config *config = loader->config;
+    uint16_t count = config->unwatched_count;
+    uint32_t removed = 0;
+    for (uint32_t i = 0; i < loader->alarms_count; i++)
+        removed += loader->alarms_more[i].removed;
+    struct config_unwatched *items = arena_take(loader->arena, count + removed + 1u, sizeof(*items));
+    if (count)
+        memcpy(items, config->unwatched, count * sizeof(*items));
+    for (uint32_t i = 0; i < loader->alarms_count && count < UNWATCHED_MAX; i++) {
+        const struct config_alarm *alarm = &loader->alarms[i];
+        if (loader->alarms_more[i].removed)
+            items[count++] = (struct config_unwatched){.place = loader->devices[alarm->device].place,
+                                                       .device = alarm->device,
+                                                       .what_zh = alarm->zh ? alarm->zh : alarm->name,
+                                                       .what_en = alarm->en ? alarm->en : alarm->name,
+                                                       .removed = alarm->name};
+    }
+    loader->config->unwatched = items;
+    loader->config->unwatched_count = count;
+}
+
 void load_settle_alarms(struct loader *loader) {
+    tell_removed(loader);
     struct config_term *terms = arena_take(loader->arena, loader->terms_count + 1u, sizeof(*terms));
     uint32_t kept = 0, terms_count = 0;
     for (uint32_t i = 0; i < loader->alarms_count; i++) {

@@ -101,9 +101,9 @@ static void count_effects(struct replay *replay) {
 static uint64_t take_recorded(struct replay *replay, struct bytes_reader *body, int64_t mono_us) {
     uint64_t hash = bytes_get_u64(body);
     for (uint64_t count = bytes_get_varint(body); count && !body->failed; count--) {
-        const uint8_t *bytes = bytes_get_raw(body, 4);
-        if (bytes && mono_us >= replay->settled_us)
-            decision_at(replay, bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24)->recorded++;
+        uint32_t decision = bytes_get_u32(body);
+        if (!body->failed && mono_us >= replay->settled_us)
+            decision_at(replay, decision)->recorded++;
     }
     return hash;
 }

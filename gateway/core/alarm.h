@@ -35,6 +35,7 @@ enum alarm_cause { /* stored: never renumbered */
     CAUSE_REALARM = 13,       /* unacknowledged for long: told again */
     CAUSE_ESCALATE = 14,      /* unacknowledged for long: told again with a higher priority */
     CAUSE_WALK_ENDED = 15,    /* came as a test, is still active when the test is over: now it is real */
+    CAUSE_REMOVED = 16,       /* is no longer configured */
 };
 
 const char *alarm_state_name(enum alarm_state state);
@@ -110,6 +111,16 @@ void alarm_check(const struct alarm *alarm);
 #define ALARM_RECORD_SIZE 256
 size_t alarm_record_put(const struct alarm *alarm, uint8_t ret_bytes[ALARM_RECORD_SIZE]);
 bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size);
+/* What a record tells of an alarm whose rule is gone. ALARM_UNKNOWN: it is of an earlier version, or damaged. */
+#define ALARM_UNKNOWN 255
+struct alarm_remains {
+    uint8_t state, class, priority;
+    uint64_t occurrence_start, occurrence_seq;
+    int64_t since_ms;
+    struct value value;
+    struct alarm_aside aside;
+};
+void alarm_record_look(struct alarm_remains *ret_remains, const uint8_t *bytes, size_t size);
 /* After alarm_record_get: sets the clocks going that a record cannot keep. True when a shelf ended by it. */
 bool alarm_on_restart(struct alarm *alarm, const struct now *now);
 

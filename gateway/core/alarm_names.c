@@ -27,7 +27,8 @@ const char *alarm_state_name(enum alarm_state state) {
 
 const char *alarm_cause_name(enum alarm_cause cause) {
     static const char *const names[] = {"unknown", "condition", "return",     "acknowledge", "reset",          "restored",   "shelve",   "unshelve",
-                                        "expired", "suppress",  "release",    "out_of_service", "in_service", "realarm", "escalate", "walk_ended"};
+                                        "expired", "suppress",  "release",    "out_of_service", "in_service", "realarm", "escalate", "walk_ended",
+                                        "removed"};
     return (unsigned)cause < ARRAY_COUNT(names) ? names[cause] : names[0];
 }
 

@@ -28,6 +28,7 @@ void core_init(struct core *core, const struct config *config, const struct seri
     core_alarms_init(core, arena);
     core_derive_init(core, arena);
     core_records_init(core, arena);
+    core_removed_init(core, arena);
     walk_init(&core->walk, config, arena);
 }
 
@@ -199,12 +200,13 @@ void core_on_time(struct core *core, const struct now *now) {
     core_derive_on_time(core, now);
     core_walk_on_time(core, now);
     core_release_suppressed(core, now);
+    core_removed_on_time(core, now);
     publisher_on_time(&core->publisher, now);
 }
 
 /* ---- start, stop, clock ---- */
 
-void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms) {
+uint64_t core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms) {
     struct system_event event = {.offset_ms = offset_ms};
     text_copy(event.what, sizeof(event.what), what);
     text_copy(event.detail, sizeof(event.detail), detail);
@@ -212,7 +214,7 @@ void core_seal_system(struct core *core, const struct now *now, enum entry_kind 
     struct bytes_writer body;
     bytes_writer_init(&body, bytes, sizeof(bytes));
     entry_put_system(&body, &event);
-    core_seal_event(core, now, LANE_EVENT, kind, &body);
+    return core_seal_event(core, now, LANE_EVENT, kind, &body);
 }
 
 void core_on_start(struct core *core, const struct now *now, uint64_t start, const struct store_image *image) {

@@ -71,6 +71,16 @@ struct core_derived {
     int64_t save_at_us;
 };
 
+struct core_removed { /* core_removed.c: what is stored and no longer configured */
+    struct core_removed_item {
+        char owner[RECORD_NAME_SIZE], name[RECORD_NAME_SIZE];
+        uint8_t bytes[RECORD_SIZE];
+        uint16_t size;
+    } *items; /* REMOVED_MAX */
+    uint16_t count, told; /* of them */
+    uint32_t left;        /* more than fit: their records stay for the next start */
+};
+
 #define CORE_GATEWAY "gateway" /* the device that the gateway's own alarms are told of; the loader keeps the name free */
 #define CORE_SETTLED_US 60000000 /* a part that was well for so long after the start is told so */
 
@@ -112,6 +122,7 @@ struct core {
     struct walk walk;
     struct problems problems;
     struct core_derived derived;
+    struct core_removed removed;
 
     struct action *actions;
     bool *point_written; /* by global point: some action writes it */
@@ -181,5 +192,7 @@ void core_check(const struct core *core);
 /* The present state of an alarm as a subscriber reads it. */
 void core_describe_alarm(const struct core *core, uint16_t alarm, enum alarm_cause cause, struct alarm_event *ret_event);
 void core_changed_clear(struct core *core);
+/* An entry CLEARED whose alarm came back into the configuration before it was delivered: its topic must not be cleared any more. */
+bool core_topic_in_use(const struct core *core, const struct entry *entry);
 
 #endif

@@ -181,7 +181,7 @@ void core_release_suppressed(struct core *core, const struct now *now) {
 
 /* It became normal while the alarm that suppresses it is active: it is not to come again meanwhile. */
 static void suppress_itself(struct core *core, const struct now *now, uint16_t index) {
-    uint16_t other = core->config->alarms[index].suppressed_by;
+    uint16_t other = core->alarms[index].alarm.rule->suppressed_by;
     enum alarm_cause cause;
     if (other != CONFIG_NONE && alarm_state_active(core->alarms[other].alarm.state) &&
         alarm_suppress(&core->alarms[index].alarm, now, true, &cause))

@@ -7,6 +7,7 @@
  *   core_command.c  what a person asks
  *   core_people.c    walk tests and problems
  *   core_records.c  what is saved beside entries
+ *   core_removed.c  what is saved and no longer configured
  *   core_vitals.c   parts of the gateway itself: their alarms, replacements, restarts
  *   core_pump.c     state becomes effects */
 #ifndef YANHUO_CORE_PARTS_H
@@ -83,7 +84,7 @@ void core_walk_on_time(struct core *core, const struct now *now); /* its time is
 uint16_t core_vitals_init(struct core *core, struct arena *arena); /* returns how many alarms there are beside the configured ones */
 
 /* ---- core.c ---- */
-void core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms);
+uint64_t core_seal_system(struct core *core, const struct now *now, enum entry_kind kind, const char *what, const char *detail, int64_t offset_ms);
 
 /* ---- core_records.c ---- */
 void core_records_init(struct core *core, struct arena *arena);
@@ -92,7 +93,15 @@ void core_record_action(struct core *core, uint16_t action, uint16_t alarm, uint
 void core_record_derived(struct core *core, uint16_t derived);
 void core_record_command(struct core *core, unsigned slot, uint64_t event_seq);
 void core_record_problem(struct core *core, unsigned problem, uint64_t event_seq);
+void core_record_removed(struct core *core, uint16_t item, enum lane lane, uint64_t event_seq);
 void core_record_put(void *core, uint32_t slot, struct record_save *ret_save);
 void core_records_on_start(struct core *core, const struct now *now, const struct store_image *image);
+
+/* ---- core_removed.c ---- */
+void core_removed_init(struct core *core, struct arena *arena);
+void core_removed_note(struct core *core, const struct store_record *record);
+/* In each step: tells some, as long as there is room. */
+void core_removed_on_time(struct core *core, const struct now *now);
+bool core_removed_due(const struct core *core);
 
 #endif

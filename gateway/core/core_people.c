@@ -43,7 +43,7 @@ void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t al
 }
 
 void core_problem_on_restored(struct core *core, const struct now *now, uint16_t alarm) {
-    const struct config_alarm *rule = &core->config->alarms[alarm];
+    const struct config_alarm *rule = core->alarms[alarm].alarm.rule;
     if (problems_find(&core->problems, core_device_name(core, rule->device), rule->name) == PROBLEMS_MAX)
         core_problem_on_alarm(core, now, alarm);
 }

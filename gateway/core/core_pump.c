@@ -172,7 +172,7 @@ int64_t core_next_wake(const struct core *core) {
         lane_us = core->store_retry_us[i] > lane_us ? core->store_retry_us[i] : lane_us;
         wake = lane_us < wake ? lane_us : wake;
     }
-    return core->release_bus != CONFIG_NONE ? 0 : wake;
+    return core->release_bus != CONFIG_NONE || core_removed_due(core) ? 0 : wake;
 }
 
 bool core_settled(const struct core *core) {

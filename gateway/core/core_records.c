@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The records of the core, one slot each, in this order: alarms, actions, derived points, commands, problems. */
+/* The records of the core, one slot each, in this order: alarms, actions, derived points, commands, problems, what is no
+ * longer configured (core_removed.c). */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,8 +29,12 @@ static uint32_t first_problem(const struct core *core) {
     return first_command(core) + COMMANDS_KEPT;
 }
 
+static uint32_t first_removed(const struct core *core) {
+    return first_problem(core) + PROBLEMS_MAX;
+}
+
 void core_records_init(struct core *core, struct arena *arena) {
-    records_init(&core->records, first_problem(core) + PROBLEMS_MAX, arena);
+    records_init(&core->records, first_removed(core) + REMOVED_MAX, arena);
     for (unsigned i = 0; i < ARRAY_COUNT(core->numbers); i++)
         snprintf(core->numbers[i], sizeof(core->numbers[i]), "%u", i);
 }
@@ -54,6 +59,10 @@ void core_record_command(struct core *core, unsigned slot, uint64_t event_seq) {
 
 void core_record_problem(struct core *core, unsigned problem, uint64_t event_seq) {
     records_mark(&core->records, first_problem(core) + problem, LANE_EVENT, event_seq);
+}
+
+void core_record_removed(struct core *core, uint16_t item, enum lane lane, uint64_t event_seq) {
+    records_mark(&core->records, first_removed(core) + item, lane, event_seq);
 }
 
 /* ---- writing ---- */
@@ -89,11 +98,14 @@ void core_record_put(void *context, uint32_t slot, struct record_save *ret_save)
         ret_save->size = (uint16_t)derived_record_put(&core->derived.items[index], ret_save->bytes);
     } else if (slot < first_problem(core)) {
         put_command(core, slot - first_command(core), ret_save);
-    } else {
+    } else if (slot < first_removed(core)) {
         unsigned index = slot - first_problem(core);
         ret_save->owner = OWNER_PROBLEM;
         ret_save->name = core->numbers[index];
         ret_save->size = (uint16_t)problem_record_put(&core->problems.items[index], ret_save->bytes);
+    } else {
+        const struct core_removed_item *item = &core->removed.items[slot - first_removed(core)];
+        *ret_save = (struct record_save){.owner = item->owner, .name = item->name, .size = 0};
     }
 }
 
@@ -157,11 +169,16 @@ void core_records_on_start(struct core *core, const struct now *now, const struc
         bool alarm = record->owner[0] != '.' && record->name[0] != '.';
         if (read_record(core, record))
             continue;
-        if (alarm && core_find_alarm(core, record->owner, record->name) != CONFIG_NONE)
+        if ((alarm && core_find_alarm(core, record->owner, record->name) == CONFIG_NONE) || strcmp(record->owner, OWNER_ACTION) == 0)
+            core_removed_note(core, record);
+        else if (alarm)
             trace_add(core->trace, now->mono_us, TRACE_ERROR, "alarm %s/%s has a damaged record: it starts as normal and is judged anew", record->owner,
                       record->name);
         else
-            trace_add(core->trace, now->mono_us, TRACE_WARNING, "%s%s/%s is no longer configured: its record is left alone", alarm ? "alarm " : "",
-                      record->owner, record->name);
+            trace_add(core->trace, now->mono_us, TRACE_WARNING, "%s/%s is no longer configured: its record is left alone", record->owner,
+                      record->name);
     }
+    if (core->removed.left)
+        trace_add(core->trace, now->mono_us, TRACE_WARNING, "%u more alarms are no longer configured: they are told after the next start",
+                  core->removed.left);
 }

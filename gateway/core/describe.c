@@ -60,6 +60,17 @@ void describe_value(struct text *text, const struct value *value) {
 
 #define COPY(field, source) ((void)text_copy(field, sizeof(field), source))
 
+static void describe_place(const struct config *config, const struct config_device *device, struct alarm_event *event) {
+    COPY(event->location, device->location);
+    if (device->place == CONFIG_NONE)
+        return;
+    const struct config_place *place = &config->places[device->place];
+    COPY(event->place, place->key);
+    COPY(event->place_name, place->name);
+    COPY(event->address, place->address);
+    COPY(event->phone, place->phone);
+}
+
 void describe_alarm(const struct config *config, const struct alarm *alarm, enum alarm_cause cause, struct alarm_event *ret_event) {
     const struct config_alarm *rule = alarm->rule;
     const struct config_device *device = rule->device == CONFIG_NONE ? NULL : &config->devices[rule->device]; /* NULL: the gateway itself */
@@ -82,7 +93,6 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
     ret_event->has_limit = limit || rule->condition <= CONDITION_EQUAL;
     ret_event->limit = limit ? limit->limit : rule->limit;
     ret_event->since_ms = alarm->since_ms;
-    COPY(ret_event->location, device ? device->location : "");
     COPY(ret_event->zh, rule->zh);
     COPY(ret_event->en, rule->en);
     COPY(ret_event->remedy_zh, rule->remedy_zh ? rule->remedy_zh : "");
@@ -92,13 +102,33 @@ void describe_alarm(const struct config *config, const struct alarm *alarm, enum
         COPY(ret_event->reason, alarm->aside.reason);
         ret_event->until_ms = alarm->aside.until_ms;
     }
-    if (!device || device->place == CONFIG_NONE)
-        return;
-    const struct config_place *place = &config->places[device->place];
-    COPY(ret_event->place, place->key);
-    COPY(ret_event->place_name, place->name);
-    COPY(ret_event->address, place->address);
-    COPY(ret_event->phone, place->phone);
+    if (device)
+        describe_place(config, device, ret_event);
+}
+
+void describe_removed(const struct config *config, const char *device, const char *alarm, const struct alarm_remains *remains,
+                      struct alarm_event *ret_event) {
+    memset(ret_event, 0, sizeof(*ret_event));
+    COPY(ret_event->device, device);
+    COPY(ret_event->alarm, alarm);
+    ret_event->occurrence_start = remains->occurrence_start;
+    ret_event->occurrence_seq = remains->occurrence_seq;
+    ret_event->class = remains->class;
+    ret_event->priority = remains->priority;
+    ret_event->state = remains->state;
+    ret_event->cause = CAUSE_REMOVED;
+    ret_event->value = remains->value;
+    ret_event->since_ms = remains->since_ms;
+    COPY(ret_event->zh, "报警已从配置中移除，不再监视");
+    COPY(ret_event->en, "the alarm is no longer configured: nothing watches it");
+    COPY(ret_event->remedy_zh, "如非有意移除，请恢复其配置");
+    COPY(ret_event->remedy_en, "put it back into the configuration if this was not meant");
+    COPY(ret_event->by, remains->aside.by);
+    COPY(ret_event->reason, remains->aside.reason);
+    ret_event->until_ms = remains->aside.until_ms;
+    for (uint16_t i = 0; i < config->devices_count; i++)
+        if (strcmp(config->devices[i].spec.name, device) == 0)
+            describe_place(config, &config->devices[i], ret_event);
 }
 
 void describe_written(const struct config *config, const struct written *written, char ret_why[EVENT_TEXT_SIZE]) {

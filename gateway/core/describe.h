@@ -12,6 +12,9 @@ const char *priority_name(enum priority priority);
 /* A value as JSON writes it: a number, a string, null. */
 void describe_value(struct text *text, const struct value *value);
 void describe_alarm(const struct config *config, const struct alarm *alarm, enum alarm_cause cause, struct alarm_event *ret_event);
+/* An alarm that is no longer configured; its place is told when its device still is. */
+void describe_removed(const struct config *config, const char *device, const char *alarm, const struct alarm_remains *remains,
+                      struct alarm_event *ret_event);
 /* Why a write did not succeed; "" when it did. */
 void describe_written(const struct config *config, const struct written *written, char ret_why[EVENT_TEXT_SIZE]);
 void describe_action(const struct config *config, const struct config_action *rule, bool ok, const char *why, uint32_t attempt,

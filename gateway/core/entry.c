@@ -39,23 +39,16 @@ static void put_u16(struct bytes_writer *writer, uint16_t value) {
     bytes_put_u8(writer, value >> 8);
 }
 
-static void put_u32(struct bytes_writer *writer, uint32_t value) {
-    put_u16(writer, value & 0xFFFF);
-    put_u16(writer, value >> 16);
-}
-
-static uint32_t get_little(struct bytes_reader *reader, unsigned bytes) {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        value |= (uint32_t)bytes_get_u8(reader) << (8 * i);
-    return value;
+static uint16_t get_u16(struct bytes_reader *reader) {
+    uint8_t low = bytes_get_u8(reader);
+    return (uint16_t)(low | bytes_get_u8(reader) << 8);
 }
 
 bool entry_seal(const struct entry *entry, struct bytes_writer *writer) {
     size_t size = ENTRY_HEADER_SIZE + (size_t)entry->body_size;
     if (writer->full || writer->size - writer->length < size)
         return false;
-    put_u32(writer, (uint32_t)size);
+    bytes_put_u32(writer, (uint32_t)size);
     bytes_put_u8(writer, (uint8_t)entry->lane);
     bytes_put_u8(writer, (uint8_t)entry->kind);
     put_u16(writer, entry->uplinks);
@@ -71,11 +64,11 @@ bool entry_seal(const struct entry *entry, struct bytes_writer *writer) {
 bool entry_open(const uint8_t *bytes, size_t size, struct entry *ret_entry, size_t *ret_size) {
     struct bytes_reader reader;
     bytes_reader_init(&reader, bytes, size);
-    uint32_t whole = get_little(&reader, 4);
+    uint32_t whole = bytes_get_u32(&reader);
     struct entry entry;
     entry.lane = (enum lane)bytes_get_u8(&reader);
     entry.kind = (enum entry_kind)bytes_get_u8(&reader);
-    entry.uplinks = (uint16_t)get_little(&reader, 2);
+    entry.uplinks = get_u16(&reader);
     entry.trusted = bytes_get_u8(&reader) & 1;
     entry.seq = bytes_get_u64(&reader);
     entry.start = bytes_get_u64(&reader);

@@ -31,6 +31,8 @@ enum entry_kind { /* stored: never renumbered */
     ENTRY_WALK_TEST = 11,  /* begun, or its result */
     ENTRY_CHATTER = 12,    /* an alarm that comes and goes: begun, ended */
     ENTRY_FLOOD = 13,      /* more alarms than a person can take in: begun, ended */
+    ENTRY_REMOVED = 14,    /* an alarm that is no longer configured, as it was left; body as ALARM */
+    ENTRY_CLEARED = 15,    /* told as the end of that alarm's retained topic, not as an event */
 };
 
 const char *lane_name(enum lane lane);
@@ -88,7 +90,7 @@ uint64_t entry_count_readings(const uint8_t *bytes, size_t size);
 
 #define EVENT_TEXT_SIZE 160
 
-struct alarm_event { /* ENTRY_ALARM, ENTRY_ROSTER */
+struct alarm_event { /* ENTRY_ALARM, ENTRY_ROSTER, ENTRY_REMOVED: class and priority may be ALARM_UNKNOWN */
     char device[NAME_SIZE], alarm[NAME_SIZE];
     uint64_t occurrence_start, occurrence_seq; /* id of the entry that raised it; 0, 0 before the first */
     uint8_t class, priority, state;            /* enum alarm_class, priority, alarm_state */
@@ -108,6 +110,12 @@ struct alarm_event { /* ENTRY_ALARM, ENTRY_ROSTER */
 };
 void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event);
 bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event);
+
+struct cleared_event { /* ENTRY_CLEARED */
+    char device[NAME_SIZE], alarm[NAME_SIZE];
+};
+void entry_put_cleared(struct bytes_writer *body, const struct cleared_event *event);
+bool entry_get_cleared(const struct entry *entry, struct cleared_event *ret_event);
 
 struct action_event { /* ENTRY_ACTION */
     char action[NAME_SIZE], device[NAME_SIZE], point[NAME_SIZE], alarm_device[NAME_SIZE], alarm[NAME_SIZE];

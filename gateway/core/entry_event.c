@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "base/text.h"
+#include "gateway/core/alarm.h"
+
 /* A value alone is packed as a reading without series and time. */
 static void put_value(struct bytes_writer *body, const struct value *value) {
     struct packed_reading reading = {.value = *value};
@@ -84,7 +87,21 @@ bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event) {
         GET_TEXT(&reader, ret_event->remedy_zh);
         GET_TEXT(&reader, ret_event->remedy_en);
     }
-    return !reader.failed && ret_event->class <= CLASS_MAINTENANCE; /* a class past the last has no word */
+    bool unknown = entry->kind == ENTRY_REMOVED && ret_event->class == ALARM_UNKNOWN;
+    return !reader.failed && (ret_event->class <= CLASS_MAINTENANCE || unknown); /* a class past the last has no word */
+}
+
+void entry_put_cleared(struct bytes_writer *body, const struct cleared_event *event) {
+    bytes_put_text(body, event->device);
+    bytes_put_text(body, event->alarm);
+}
+
+bool entry_get_cleared(const struct entry *entry, struct cleared_event *ret_event) {
+    struct bytes_reader reader;
+    bytes_reader_init(&reader, entry->body, entry->body_size);
+    GET_TEXT(&reader, ret_event->device);
+    GET_TEXT(&reader, ret_event->alarm);
+    return !reader.failed && text_is_name(ret_event->device) && text_is_name(ret_event->alarm); /* they become a topic */
 }
 
 void entry_put_action(struct bytes_writer *body, const struct action_event *event) {

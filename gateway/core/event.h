@@ -16,7 +16,8 @@
 
 /* What must be as it was after a power cut, beside entries: one record each, written in the same commit as the event that changed it.
  * Its key is durable: an alarm (device, alarm), a derived point's memory (device, ".point"), an action (".action", name), an accepted
- * command (".command", slot), a problem (".problem", slot). Names never begin with a dot. */
+ * command (".command", slot), a problem (".problem", slot). Names never begin with a dot.
+ * What becomes of one whose owner is no longer configured: core_removed.c. */
 #define RECORD_NAME_SIZE (NAME_SIZE + 1)
 #define RECORD_SIZE 384
 

@@ -6,7 +6,11 @@
  *   SAVED -- records_mark --> CHANGED -- taken with the run that holds its event --> SAVING -- STORED --> SAVED
  *                               ^                                                       | not stored, or changed again
  *                               '-------------------------------------------------------'
- * A record without an event of its own (RECORDS_NO_EVENT) goes with the next run of any lane. */
+ * A record without an event of its own (RECORDS_NO_EVENT) goes with the next run of any lane.
+ *
+ * Invariants (records_check): a slot stands in the list `waiting` while it is CHANGED, once, and in `saving` of its lane while it is
+ * SAVING; one that changed again meanwhile stands in both, and its state tells. So a commit costs what it carries, however many records
+ * there are. */
 #ifndef YANHUO_RECORDS_H
 #define YANHUO_RECORDS_H
 
@@ -26,8 +30,11 @@ struct record_slot {
 struct records {
     struct record_slot *slots;
     uint32_t count;
-    uint32_t waiting; /* CHANGED */
-    struct record_save *saves[LANES_COUNT]; /* of the run of this lane that is under way */
+    uint32_t *waiting; /* CHANGED, in the order in which they were marked */
+    uint32_t waiting_count;
+    struct record_save *saves[LANES_COUNT]; /* of the run of this lane that is under way, */
+    uint32_t *saving[LANES_COUNT];          /* and their slots */
+    uint16_t saving_count[LANES_COUNT];
 };
 
 void records_init(struct records *records, uint32_t count, struct arena *arena);

@@ -97,7 +97,7 @@ enum err mqtt_probe_start(const struct mqtt_probe_request *request, struct mqtt_
     probe->connect = request->connect;
     memcpy(probe->host, request->host, host_size);
 
-    pthread_attr_t attributes;
+    pthread_attr_t attributes; /* not thread_start: a small stack, and nobody waits for it. Its signals are blocked as the pump's are */
     pthread_t thread;
     CHECK(pthread_attr_init(&attributes) == 0);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

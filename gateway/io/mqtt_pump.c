@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/now.h"
+#include "base/thread.h"
 #include "gateway/io/mqtt_link.h"
 
 #define CLOSE_LIMIT_US 2900000
@@ -152,7 +153,7 @@ enum err mqtt_open(const struct config *config, const char *credentials_dir, con
         CHECK(config->uplinks[i].kind == UPLINK_MQTT);
         link_init(&mqtt->links[i], mqtt, i, &config->uplinks[i]);
     }
-    if (pthread_create(&mqtt->pump, NULL, pump_run, mqtt) != 0) {
+    if (!thread_start(&mqtt->pump, pump_run, mqtt, "mqtt")) { /* Paho's own threads are started by it and have signals blocked, too */
         mqtt_free(mqtt);
         return ERR_IO;
     }

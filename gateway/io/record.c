@@ -105,8 +105,8 @@ static bool ring_put(struct record *record, enum frame_kind kind, const struct b
 }
 
 static void put_decision(struct bytes_writer *writer, uint32_t decision) {
-    for (unsigned i = 0; decision && i < 4; i++)
-        bytes_put_u8(writer, (uint8_t)(decision >> 8 * i));
+    if (decision)
+        bytes_put_u32(writer, decision);
 }
 
 static void step_put(struct bytes_writer *writer, const struct event *event, const struct effects *effects, const struct trace *trace) {
@@ -207,9 +207,9 @@ static void write_frame(struct record *record, enum frame_kind kind, const uint8
     if (!record->file)
         return;
     frame_head(head, kind, (uint32_t)size);
-    uint32_t sum = frame_check(head, body, size);
-    for (unsigned i = 0; i < sizeof(check); i++)
-        check[i] = (uint8_t)(sum >> 8 * i);
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, check, sizeof(check));
+    bytes_put_u32(&writer, frame_check(head, body, size));
     bool ok = fwrite(head, 1, sizeof(head), record->file) == sizeof(head) && fwrite(body, 1, size, record->file) == size &&
               fwrite(check, 1, sizeof(check), record->file) == sizeof(check);
     record->written += sizeof(head) + size + sizeof(check);
@@ -325,7 +325,7 @@ static bool ring_take(struct record *record, enum frame_kind *ret_kind, size_t *
         return false;
     ring_copy_out(record, 0, head, sizeof(head));
     *ret_kind = (enum frame_kind)head[0];
-    *ret_size = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
+    *ret_size = frame_size(head);
     CHECK(*ret_size <= SCRATCH_SIZE && sizeof(head) + *ret_size <= record->count);
     ring_copy_out(record, sizeof(head), record->taken, *ret_size);
     record->first = (record->first + sizeof(head) + *ret_size) % RING_SIZE;

@@ -32,18 +32,17 @@ bool record_head_get(struct bytes_reader *reader, struct record_head *ret_head) 
     return !reader->failed && reader->position == reader->size;
 }
 
-static void put_u32(uint8_t bytes[4], uint32_t number) {
-    for (unsigned i = 0; i < 4; i++)
-        bytes[i] = (uint8_t)(number >> 8 * i);
-}
-
-static uint32_t get_u32(const uint8_t bytes[4]) {
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
 void frame_head(uint8_t head[FRAME_HEAD_SIZE], enum frame_kind kind, uint32_t size) {
-    head[0] = (uint8_t)kind;
-    put_u32(head + 1, size);
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, head, FRAME_HEAD_SIZE);
+    bytes_put_u8(&writer, (uint8_t)kind);
+    bytes_put_u32(&writer, size);
+}
+
+uint32_t frame_size(const uint8_t head[FRAME_HEAD_SIZE]) {
+    struct bytes_reader reader;
+    bytes_reader_init(&reader, head + 1, FRAME_HEAD_SIZE - 1);
+    return bytes_get_u32(&reader);
 }
 
 uint32_t frame_check(const uint8_t head[FRAME_HEAD_SIZE], const void *body, size_t size) {
@@ -57,11 +56,12 @@ bool frame_get(struct bytes_reader *reader, enum frame_kind *ret_kind, struct by
         return false;
     *ret_damaged = true;
     const uint8_t *head = bytes_get_raw(reader, FRAME_HEAD_SIZE);
-    uint32_t size = head ? get_u32(head + 1) : 0;
+    uint32_t size = head ? frame_size(head) : 0;
     if (!head || size > FRAME_SIZE_MAX)
         return false;
-    const uint8_t *body = bytes_get_raw(reader, size), *check = bytes_get_raw(reader, FRAME_CHECK_SIZE);
-    if (!check || get_u32(check) != frame_check(head, body, size))
+    const uint8_t *body = bytes_get_raw(reader, size);
+    uint32_t check = bytes_get_u32(reader);
+    if (reader->failed || check != frame_check(head, body, size))
         return false;
     *ret_kind = (enum frame_kind)head[0];
     bytes_reader_init(ret_body, body, size);

@@ -47,6 +47,7 @@ bool record_head_get(struct bytes_reader *reader, struct record_head *ret_head);
 
 /* Puts kind and size of a body of `size` bytes; the check over both and the body. */
 void frame_head(uint8_t head[FRAME_HEAD_SIZE], enum frame_kind kind, uint32_t size);
+uint32_t frame_size(const uint8_t head[FRAME_HEAD_SIZE]); /* of the body */
 uint32_t frame_check(const uint8_t head[FRAME_HEAD_SIZE], const void *body, size_t size);
 
 /* Takes the next frame; false at the end, or where the file is cut or damaged: then *ret_damaged. */

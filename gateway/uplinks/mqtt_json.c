@@ -46,8 +46,8 @@ static void alarm_members(const struct mqtt_json *json, struct text *text, const
     json_key_id(json, text, "occurrence", event->occurrence_start, event->occurrence_seq);
     json_key_text(text, "device", event->device);
     json_key_text(text, "alarm", event->alarm);
-    json_key_text(text, "class", alarm_class_name((enum alarm_class)event->class));
-    json_key_text(text, "priority", priority_name((enum priority)event->priority));
+    json_key_text(text, "class", event->class == ALARM_UNKNOWN ? NULL : alarm_class_name((enum alarm_class)event->class));
+    json_key_text(text, "priority", event->priority == ALARM_UNKNOWN ? NULL : priority_name((enum priority)event->priority));
     json_key_text(text, "state", alarm_state_name((enum alarm_state)event->state));
     json_key_text(text, "condition", event->condition);
     json_key_value(text, "value", &event->value);
@@ -91,7 +91,7 @@ static bool alarm_json(const struct mqtt_json *json, struct text *text, const st
     struct alarm_event event;
     if (!entry_get_alarm(entry, &event))
         return false;
-    json_key_text(text, "kind", entry->kind == ENTRY_ALARM ? "alarm" : "roster");
+    json_key_text(text, "kind", entry->kind == ENTRY_ALARM ? "alarm" : entry->kind == ENTRY_ROSTER ? "roster" : "removed");
     json_key_text(text, "cause", alarm_cause_name((enum alarm_cause)event.cause));
     alarm_members(json, text, &event, entry->at_ms);
     return true;
@@ -151,6 +151,7 @@ static bool event_members(const struct mqtt_json *json, struct text *text, const
     switch (entry->kind) {
     case ENTRY_ALARM:
     case ENTRY_ROSTER:
+    case ENTRY_REMOVED:
         return alarm_json(json, text, entry);
     case ENTRY_ACTION:
         return action_json(json, text, entry);
@@ -167,6 +168,7 @@ static bool event_members(const struct mqtt_json *json, struct text *text, const
     case ENTRY_FLOOD:
         return mqtt_json_people(json, text, entry);
     case ENTRY_READINGS:
+    case ENTRY_CLEARED: /* damaged */
         break;
     }
     return false;
@@ -175,6 +177,11 @@ static bool event_members(const struct mqtt_json *json, struct text *text, const
 bool mqtt_json_entry(const struct mqtt_json *json, const struct entry *entry, bool replayed, struct text *topic, struct text *payload) {
     if (entry->kind == ENTRY_READINGS) {
         readings_json(json, entry, replayed, topic, payload);
+        return json_fits(topic, payload);
+    }
+    struct cleared_event cleared;
+    if (entry->kind == ENTRY_CLEARED && entry_get_cleared(entry, &cleared)) {
+        json_topic(json, topic, "alarm", cleared.device, cleared.alarm);
         return json_fits(topic, payload);
     }
     json_topic(json, topic, "event", NULL, NULL);

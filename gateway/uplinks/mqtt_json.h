@@ -22,7 +22,8 @@ struct command_reply {
     struct command_outcome outcome;
 };
 
-/* A stored entry: reading/{device} or event. `replayed` marks what is not live. */
+/* A stored entry: reading/{device} or event; the end of a retained topic is that topic with nothing (CLEARED, to be retained). `replayed`
+ * marks what is not live. */
 bool mqtt_json_entry(const struct mqtt_json *json, const struct entry *entry, bool replayed, struct text *topic, struct text *payload);
 /* alarm/{device}/{alarm}: the present state, retained. `seq` is its newest event in this start (0: none), `at_ms` when the state was
  * entered (0: never left normal). */

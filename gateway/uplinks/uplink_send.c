@@ -10,6 +10,7 @@ struct message {
     struct uplink_slot slot;
     uint8_t qos;
     bool retain, rendered;
+    bool obsolete; /* an entry that must not be sent any more */
 };
 
 /* Room for one more message: a slot, an effect and bytes for the largest. */
@@ -122,6 +123,8 @@ static void render_entry(struct uplink *uplink, const struct entry *entry, enum 
     message->slot = (struct uplink_slot){
         .kind = kind == FLOW_LIVE ? SLOT_LIVE : SLOT_BACKLOG, .lane = entry->lane, .item = flow_sent(&uplink->flows[entry->lane], kind, entry->seq)};
     message->rendered = mqtt_json_entry(&uplink->json, entry, kind == FLOW_BACKLOG, &message->topic, &message->payload);
+    message->retain = entry->kind == ENTRY_CLEARED && !message->payload.length;
+    message->obsolete = core_topic_in_use(uplink->core, entry);
 }
 
 static bool room_for(const struct uplink *uplink, enum lane lane) {
@@ -213,11 +216,16 @@ static bool pick(struct uplink *uplink, const struct now *now, struct effects *e
            pick_backlog(uplink, LANE_READING, effects, message);
 }
 
+/* Counts as delivered, so that it blocks nothing. */
 static void skip(struct uplink *uplink, const struct now *now, const struct message *message) {
-    trace_add(uplink->trace, now->mono_us, TRACE_ERROR, "uplink %s: a message on %s is larger than %u bytes and is not sent", uplink->rule->name,
-              message->topic.bytes, PAYLOAD_SIZE);
-    if (message->slot.kind == SLOT_LIVE || message->slot.kind == SLOT_BACKLOG)
-        (void)flow_acked(&uplink->flows[message->slot.lane], message->slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG, message->slot.item);
+    enum lane lane = message->slot.lane;
+    enum flow_kind kind = message->slot.kind == SLOT_LIVE ? FLOW_LIVE : FLOW_BACKLOG;
+    bool entry = message->slot.kind == SLOT_LIVE || message->slot.kind == SLOT_BACKLOG;
+    if (!message->obsolete)
+        trace_add(uplink->trace, now->mono_us, TRACE_ERROR, "uplink %s: a message on %s is larger than %u bytes and is not sent", uplink->rule->name,
+                  message->topic.bytes, PAYLOAD_SIZE);
+    if (entry && flow_acked(&uplink->flows[lane], kind, message->slot.item) && uplink->cursor_due_us[lane] == NOW_NEVER)
+        uplink->cursor_due_us[lane] = now->mono_us + UPLINK_CURSOR_US;
     if (message->slot.kind == SLOT_REPLY)
         replies_done(&uplink->replies, message->slot.item);
 }
@@ -227,7 +235,7 @@ void uplink_send(struct uplink *uplink, const struct now *now, struct effects *e
     uplink->pace_wake_us = NOW_NEVER;
     pace_tick(&uplink->pace, now->mono_us);
     while (message_begin(uplink, effects, &message) && pick(uplink, now, effects, &message)) {
-        if (message.rendered)
+        if (message.rendered && !message.obsolete)
             message_send(uplink, now, effects, &message);
         else
             skip(uplink, now, &message);

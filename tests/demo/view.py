@@ -162,6 +162,8 @@ class View:
             result = "已释放，须人工恢复 released" if released else "已执行 done" if event.get("ok") else f"失败 failed: {event.get('why')}"
             value = self.value(event.get("device"), {"point": event.get("point"), "v": int(event.get("value") or 0)})
             self.line(message, "动作 ACTION", f"{event.get('device')}/{event.get('point')} {value}  {result}{self.delay(message)}", CYAN, BOLD)
+        elif kind == "removed":
+            self.line(message, "移除 removed", f"{event.get('device')}/{event.get('alarm')}  {(event.get('text') or {}).get('zh')}", YELLOW)
         elif kind == "gap":
             self.line(message, "缺口 GAP", f"{event.get('count')} 条未送达 lost in lane {event.get('lane')}: {event.get('why')}", RED, BOLD)
         elif kind == "clock":

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An alarm's record as a damaged store gives it back, and the life of the alarm after that.
- *  1. A record is refused and the alarm left as it was, or taken and the alarm is one that alarm_check accepts.
+ *  1. A record is refused and the alarm left as it was, or taken and the alarm is one that alarm_check accepts. Without its rule the same
+ *     records say what they were, and no others.
  *  2. What is taken and put down again is taken again, and puts down the same bytes.
  *  3. A restart with and without a trusted clock, readings, silence, time and persons after that keep alarm_check; an alarm says "active"
  *     only in its two active states; a refusal has a reason and changes nothing; every shelf has an end that is not too far.
@@ -116,8 +117,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     memcpy(&before, &alarm, sizeof(before));
     uint8_t wanted = fuzz_u8(&input);
     const uint8_t *record = fuzz_take(&input, wanted, &size);
-    if (!alarm_record_get(&alarm, record, size))
-        PROPERTY(memcmp(&before, &alarm, sizeof(before)) == 0);
+    struct alarm_remains remains;
+    alarm_record_look(&remains, record, size);
+    bool read = alarm_record_get(&alarm, record, size);
+    PROPERTY(read || memcmp(&before, &alarm, sizeof(before)) == 0);
+    PROPERTY(read == (remains.state < ALARM_STATES_COUNT) && (read || (remains.state == ALARM_UNKNOWN && remains.class == ALARM_UNKNOWN)));
+    PROPERTY((remains.class <= CLASS_MAINTENANCE && remains.priority <= PRIORITY_HIGH) ||
+             (remains.class == ALARM_UNKNOWN && remains.priority == ALARM_UNKNOWN));
     alarm_check(&alarm);
     check_way_back(&alarm);
     now.wall_trusted = wanted & 1;

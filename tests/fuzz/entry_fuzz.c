@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "gateway/core/alarm.h"
 #include "gateway/core/command.h"
 
 static uint8_t room[65536];
@@ -67,11 +68,12 @@ static void check_readings(const struct entry *entry) {
 static void check_events(const struct entry *entry) {
     struct alarm_event alarm;
     if (entry_get_alarm(entry, &alarm)) {
-        PROPERTY(alarm.class <= CLASS_MAINTENANCE);
+        PROPERTY(alarm.class <= CLASS_MAINTENANCE || (entry->kind == ENTRY_REMOVED && alarm.class == ALARM_UNKNOWN));
         PROPERTY(memchr(alarm.device, 0, sizeof(alarm.device)) && memchr(alarm.zh, 0, sizeof(alarm.zh)));
         PROPERTY(memchr(alarm.condition, 0, sizeof(alarm.condition)) && memchr(alarm.unit, 0, sizeof(alarm.unit)));
     }
     CHECK_EVENT(entry, alarm_event, entry_get_alarm, entry_put_alarm);
+    CHECK_EVENT(entry, cleared_event, entry_get_cleared, entry_put_cleared);
     CHECK_EVENT(entry, action_event, entry_get_action, entry_put_action);
     CHECK_EVENT(entry, gap_event, entry_get_gap, entry_put_gap);
     CHECK_EVENT(entry, system_event, entry_get_system, entry_put_system);

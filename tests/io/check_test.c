@@ -86,6 +86,7 @@ static void checklist_tells_one_place(void **state) {
     assert_int_equal(run("checklist -c " GOOD " --lang en"), 0);
     assert_printed("must-check list: ");
     assert_printed("NOT watched, because something is missing\n");
+    assert_printed("NOT watched, because this site removed it\n  ! leak  [meter-2/leak]\n");
     assert_null(strstr(printed, "必查清单"));
     assert_int_equal(run("checklist -c " GOOD " --place kitchen"), 0);
     assert_printed("必查清单  must-check list: ");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real gateway while its broker is restarted again and again, at random, with readings and alarms flowing: in the end a subscriber
  * with a durable session has every entry that the gateway gave out (their numbers have no hole), each with one content. A hundred
- * restarts with YANHUO_SOAK, twelve otherwise. And the whole gateway with a list of brokers. */
+ * restarts with YANHUO_SOAK, twelve otherwise. And the whole gateway with a list of brokers, and with a rule that was removed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,6 +37,7 @@ static struct {
     unsigned long long start, last_alarm;
     unsigned received, twice, alarms, changes;
     bool high, health_names_broker;
+    bool told_high, told_removed, cleared; /* of the alarm "high" */
 } world;
 
 /* "TOPIC {"id":"t-START-SEQ",...": only entries have such an id at their beginning. */
@@ -46,6 +47,9 @@ static void take_line(const char *line) {
     char broker[64];
     snprintf(broker, sizeof(broker), "\"connects\":1,\"broker\":\"127.0.0.1:%u\"", world.broker.port);
     world.health_names_broker |= strstr(line, "/health ") && strstr(line, broker);
+    world.told_high |= strstr(line, "/alarm/smoke/high {") != NULL;
+    world.cleared |= world.told_high && strcmp(line, "yanhuo/v1/t/alarm/smoke/high ") == 0;
+    world.told_removed |= strstr(line, "/event ") && strstr(line, "\"kind\":\"removed\"") && strstr(line, "\"class\":\"fire\",\"priority\":\"high\"");
     if (!id || (!strstr(line, "/event ") && !strstr(line, "/reading/")))
         return;
     assert_int_equal(sscanf(id, " {\"id\":\"t-%16llx-%llu\"", &start, &seq), 2);
@@ -62,8 +66,10 @@ static void take_line(const char *line) {
     world.seen[seq] = 1;
 }
 
+#define RULES "alarms: {high: {point: smoke/level, above: 5, class: fire, priority: high}}\n"
+
 /* `first` comes before the broker in the list; 0: there is no list. */
-static void write_site(uint16_t first) {
+static void write_site(uint16_t first, const char *rules) {
     char list[96] = "";
     if (first)
         snprintf(list, sizeof(list), "\"mqtt://127.0.0.1:%u\", ", first);
@@ -73,9 +79,8 @@ static void write_site(uint16_t first) {
             "gateway: {id: t}\nbuses: {net: {tcp: \"127.0.0.1:%u\"}}\ndevices:\n"
             "  smoke: {bus: net, unit_id: 1, points: {level: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
             "  meter: {bus: net, unit_id: 2, points: {current: {read: holding, address: 0, type: u16, every: 50ms}}}\n"
-            "alarms: {high: {point: smoke/level, above: 5, class: fire, priority: high}}\n"
-            "uplinks: {city: {mqtt: [%s\"mqtt://127.0.0.1:%u\"], readings: {batch: 100ms, on_change: false}}}\n",
-            world.program->port, list, world.broker.port);
+            "%suplinks: {city: {mqtt: [%s\"mqtt://127.0.0.1:%u\"], readings: {batch: 100ms, on_change: false}}}\n",
+            world.program->port, rules, list, world.broker.port);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -118,7 +123,7 @@ static int begin(void **state) {
              "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\npersistence true\npersistence_location %s/\n",
              world.broker.folder);
     broker_start(&world.broker, lines);
-    write_site(0);
+    write_site(0, RULES);
     field_launch_ready(world.program);
     subscriber_start(&world.subscriber, world.broker.port, "subscriber", take_line);
     *state = &world;
@@ -177,7 +182,7 @@ static void restarted_at_random(void **state) {
 /* Nobody is at the first: the whole gateway goes on to the second, delivers there, and its health says so. */
 static void second_of_the_list(void **state) {
     (void)state;
-    write_site(broker_free_port());
+    write_site(broker_free_port(), RULES);
     gateway_start();
     field_command(world.program, "set smoke/level 77", "ok");
     for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(complete() && world.health_names_broker) && now_mono_us() < end_us;)
@@ -186,9 +191,39 @@ static void second_of_the_list(void **state) {
     assert_true(world.health_names_broker);
 }
 
+/* What a new subscriber finds of the alarm: `wanted` is the shell's condition for the text. */
+static void expect_retained(const char *wanted) {
+    char command[256];
+    snprintf(command, sizeof(command), "test %s \"$(mosquitto_sub -p %u -q 1 -t yanhuo/v1/t/alarm/smoke/high --retained-only -C 1 -W 2)\"", wanted,
+             world.broker.port);
+    broker_run(&world.broker, command);
+}
+
+/* The rule of an open alarm is taken out and the gateway started again: it is told, and nothing of it is retained any more. */
+static void removed_rule(void **state) {
+    (void)state;
+    gateway_start();
+    field_command(world.program, "set smoke/level 77", "ok");
+    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(complete() && world.told_high) && now_mono_us() < end_us;)
+        subscriber_read(&world.subscriber, 20);
+    assert_true(complete() && world.told_high);
+    expect_retained("-n");
+    assert_int_equal(kill(world.gateway, SIGTERM), 0);
+    assert_int_equal(waitpid(world.gateway, NULL, 0), world.gateway);
+    subscriber_read(&world.subscriber, 100);
+    world.start = 0; /* another follows */
+    write_site(0, "");
+    gateway_start();
+    for (int64_t end_us = now_mono_us() + FIELD_DEADLINE_US; !(world.cleared && world.told_removed) && now_mono_us() < end_us;)
+        subscriber_read(&world.subscriber, 20);
+    assert_true(world.cleared && world.told_removed);
+    expect_retained("-z");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(second_of_the_list, begin, finish),
+        cmocka_unit_test_setup_teardown(removed_rule, begin, finish),
         cmocka_unit_test_setup_teardown(restarted_at_random, begin, finish),
     };
     return cmocka_run_group_tests_name("restart", tests, NULL, NULL);

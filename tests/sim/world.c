@@ -101,52 +101,21 @@ static struct coming take_coming(struct world *world) {
 
 /* ---- life ---- */
 
-static void load(struct world *world, const char *plant) {
-    char path[512];
-    snprintf(path, sizeof(path), "%s/vectors/plants/%s.yaml", TESTS_DIR, plant);
-    struct diagnostics *diagnostics = calloc(1, sizeof(*diagnostics));
-    CHECK(diagnostics);
-    diagnostics_init(diagnostics);
-    if (config_load(path, SOURCE_DIR "/sensors/profiles", &world->arena, diagnostics, &world->config) != ERR_OK) {
-        diagnostics_print(diagnostics, stderr);
-        fail_msg("%s cannot be loaded", path);
-    }
-    diagnostics_done(diagnostics);
-    free(diagnostics);
-}
-
-static void make_series(struct world *world) {
-    const struct config *config = world->config;
-    struct series *items = arena_take(&world->arena, config->points_count + 1, sizeof(*items));
-    uint32_t *of_point = arena_take(&world->arena, config->points_count + 1, sizeof(*of_point));
-    for (uint16_t d = 0; d < config->devices_count; d++) {
-        const struct config_device *device = &config->devices[d];
-        for (uint16_t p = 0; p < device->spec.points_count; p++) {
-            uint32_t number = config->points_count - 1 - (device->first_point + p); /* not the index, so that a mix-up shows */
-            items[number] = (struct series){device->spec.name, device->spec.points[p].name};
-            of_point[device->first_point + p] = number;
-        }
-    }
-    world->series = (struct series_directory){.count = config->points_count, .items = items, .of_point = of_point};
-}
-
 struct world *world_open(const char *plant, uint64_t seed) {
     struct world *world = calloc(1, sizeof(*world));
     CHECK(world);
     world->seed = seed;
     prng_init(&world->prng, seed * 0x9E3779B97F4A7C15u + 1);
     arena_init(&world->arena);
-    load(world, plant);
+    plant_load(world, plant);
     const struct config *config = world->config;
     plant_build(&world->plant, config, &world->arena);
-    make_series(world);
     world->now_us = WORLD_BEGIN_US;
     world->wall_trusted = true;
     world->check_every = 1;
     world->buses = arena_take(&world->arena, config->buses_count + 1u, sizeof(*world->buses));
     world->devices = arena_take(&world->arena, config->devices_count + 1u, sizeof(*world->devices));
     world->points = arena_take(&world->arena, config->points_count + 1, sizeof(*world->points));
-    world->signals = arena_take(&world->arena, config->alarms_count + 1u, sizeof(*world->signals));
     world->blind_polls = arena_take(&world->arena, config->points_count + 1u, sizeof(*world->blind_polls));
     world->store.commit_us = 8 * MS;
     for (unsigned i = 0; i < config->buses_count; i++)
@@ -243,10 +212,8 @@ void world_close(struct world *world) {
         free(world->messages[i].topic);
         free(world->messages[i].payload);
     }
-    for (unsigned i = 0; i < world->config->alarms_count; i++) {
-        free(world->signals[i].samples);
-        free(world->signals[i].changes);
-    }
+    plant_free_signals(world);
+    free(world->clears);
     free(world->messages);
     free(world->comings);
     free(world->ledger);

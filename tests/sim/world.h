@@ -81,6 +81,8 @@ bool world_command(struct world *world, const char *verb, const char *target, co
 /* The rule of an alarm, to be changed before the start: what the YAML of a plant cannot say yet. */
 struct config_alarm *world_rule(struct world *world, const char *alarm);
 uint16_t world_rule_index(struct world *world, const char *alarm);
+/* Between two starts: the configuration of another plant, with the same devices, points and uplinks and other rules. */
+void world_configure(struct world *world, const char *plant);
 
 /* Before the start: whether the wall clock may be trusted. */
 void world_clock_begin(struct world *world, bool trusted);

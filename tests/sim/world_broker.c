@@ -185,10 +185,11 @@ static void on_received(struct world *world, const struct coming *coming) {
 static void on_acked(struct world *world, const struct coming *coming) {
     struct model_broker *broker = &world->brokers[coming->index];
     struct model_slot *slot = &broker->slots[coming->slot];
-    const struct message *message = &world->messages[slot->message];
+    struct message *message = &world->messages[slot->message];
     enum ack_result result = refused(broker, message) ? ACK_REFUSED : ACK_OK;
     slot->busy = false;
     broker->in_flight--;
+    message->answered = true;
     if (message->seq)
         ledger_acked(world, message, result);
     world_event(world, &(struct event){

@@ -48,8 +48,49 @@ static bool lane_told(const struct ledger_entry *entry, unsigned lane) {
 
 /* ---- conservation ---- */
 
-static bool accounted(const struct ledger_entry *entry, uint16_t bit) {
-    return !(entry->uplinks & bit) || (entry->acked | entry->refused) & bit || entry->gone || lane_told(entry, entry->lane);
+static bool configured(const struct world *world, const char *device, const char *alarm) {
+    for (uint16_t i = 0; i < world->config->alarms_count; i++) {
+        const struct config_alarm *rule = &world->config->alarms[i];
+        if (strcmp(rule->name, alarm) == 0 && strcmp(world->config->devices[rule->device].spec.name, device) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The end of a retained topic is accounted for when that topic was emptied since, or is in use again. */
+static bool cleared(const struct world *world, uint64_t seq, uint16_t uplink) {
+    char topic[TOPIC_SIZE];
+    for (uint32_t i = 0; i < world->clears_count; i++) {
+        const struct ledger_clear *clear = &world->clears[i];
+        if (clear->seq != seq)
+            continue;
+        if (configured(world, clear->device, clear->alarm))
+            return true;
+        snprintf(topic, sizeof(topic), "%s/alarm/%s/%s", world->config->uplinks[uplink].mqtt.topic_prefix, clear->device, clear->alarm);
+        for (uint32_t k = clear->from_message; k < world->messages_count; k++)
+            if (world->messages[k].answered && world->messages[k].uplink == uplink && !world->messages[k].payload[0] &&
+                strcmp(world->messages[k].topic, topic) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void note_clear(struct world *world, const struct entry *entry) {
+    struct cleared_event event;
+    if (!entry_get_cleared(entry, &event))
+        world_fail(world, "entry %llu is damaged", (unsigned long long)entry->seq);
+    world->clears = world_grow(world->clears, world->clears_count, &world->clears_room, sizeof(*world->clears));
+    struct ledger_clear *clear = &world->clears[world->clears_count++];
+    *clear = (struct ledger_clear){.seq = entry->seq, .from_message = world->process_message};
+    (void)text_copy(clear->device, sizeof(clear->device), event.device);
+    (void)text_copy(clear->alarm, sizeof(clear->alarm), event.alarm);
+}
+
+static bool accounted(const struct world *world, uint64_t seq, uint16_t uplink) {
+    const struct ledger_entry *entry = &world->ledger[seq];
+    uint16_t bit = bit_of(world, uplink);
+    return !(entry->uplinks & bit) || (entry->acked | entry->refused) & bit || entry->gone || lane_told(entry, entry->lane) ||
+           cleared(world, seq, uplink);
 }
 
 static bool covers(const struct cursor *cursor, uint64_t seq) {
@@ -58,7 +99,7 @@ static bool covers(const struct cursor *cursor, uint64_t seq) {
 
 static void check_passed(struct world *world, uint16_t uplink, uint64_t seq, const struct cursor *cursor) {
     const struct ledger_entry *entry = ledger_at(world, seq);
-    if (!entry->durable || entry->excused || accounted(entry, bit_of(world, uplink)) || !covers(cursor, seq))
+    if (!entry->durable || entry->excused || !covers(cursor, seq) || accounted(world, seq, uplink))
         return;
     world_fail(world, "conservation: the cursor of %s in lane %s passes entry %llu, which was never acknowledged",
                world->config->uplinks[uplink].name, lane_name((enum lane)entry->lane), (unsigned long long)seq);
@@ -102,6 +143,8 @@ void ledger_stored(struct world *world, const uint8_t *bytes, uint32_t size) {
         noted->uplinks = entry.uplinks;
         if (!before && entry.kind == ENTRY_GAP)
             note_gap(world, &entry);
+        if (!before && entry.kind == ENTRY_CLEARED)
+            note_clear(world, &entry);
     }
 }
 
@@ -124,6 +167,10 @@ void ledger_restart(struct world *world, uint64_t next_seq) {
                 world->cursor_checked[u][l] = next_seq - 1;
     memset(world->gaps_told, 0, sizeof(world->gaps_told));
     memset(world->evicted, 0, sizeof(world->evicted));
+    for (uint32_t i = 0; i < world->clears_count; i++)
+        if (world->clears[i].seq >= next_seq) /* its number is given out again */
+            world->clears[i--] = world->clears[--world->clears_count];
+    world->process_message = world->messages_count;
     world->orders_count = 0;
     world->settled_seq = 0;
 }
@@ -133,7 +180,7 @@ bool ledger_settled(struct world *world, uint64_t through_seq, char *why, size_t
         const struct ledger_entry *entry = &world->ledger[seq];
         bool ok = entry->excused || entry->told_lanes || (entry->start && entry->stored && entry->durable);
         for (uint16_t u = 0; ok && !entry->excused && entry->stored && u < world->config->uplinks_count; u++)
-            ok = accounted(entry, bit_of(world, u));
+            ok = accounted(world, seq, u);
         if (!ok) {
             snprintf(why, size, "entry %llu of lane %s is %s%s%s uplinks=%x received=%x acked=%x", (unsigned long long)seq,
                      entry->stored ? lane_name((enum lane)entry->lane) : "?", entry->start ? "known" : "unknown", entry->durable ? " durable" : "",

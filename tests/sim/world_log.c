@@ -62,7 +62,7 @@ const char *json_text(const char *json, const char *key, char *ret_text, size_t 
 static void event_words(const struct message *message, char *ret_text, size_t size) {
     char kind[NAME_SIZE], a[NAME_SIZE], b[NAME_SIZE], c[NAME_SIZE], d[EVENT_TEXT_SIZE];
     json_text(message->payload, "kind", kind, sizeof(kind));
-    if (strcmp(kind, "alarm") == 0 || strcmp(kind, "roster") == 0)
+    if (strcmp(kind, "alarm") == 0 || strcmp(kind, "roster") == 0 || strcmp(kind, "removed") == 0)
         snprintf(ret_text, size, "%s %s/%s %s", kind, json_text(message->payload, "device", a, sizeof(a)),
                  json_text(message->payload, "alarm", b, sizeof(b)), json_text(message->payload, "state", c, sizeof(c)));
     else if (strcmp(kind, "action") == 0)
@@ -98,7 +98,7 @@ void log_message(struct world *world, const struct message *message) {
     if (strcmp(topic, "event") == 0) {
         event_words(message, words, sizeof(words));
     } else if (strncmp(topic, "alarm/", 6) == 0) {
-        json_text(message->payload, "state", words, sizeof(words));
+        json_text(message->payload[0] ? message->payload : "\"state\":cleared", "state", words, sizeof(words));
     } else if (strncmp(topic, "reading/", 8) == 0) {
         for (const char *object = strstr(message->payload, "{\"t\":"); object; object = strstr(object + 1, "{\"t\":"))
             count++;

@@ -123,6 +123,7 @@ struct message {
     uint16_t uplink;
     uint8_t qos;
     bool retain, replayed;
+    bool answered; /* acknowledged or refused, and the engine knows it */
     uint64_t start, seq; /* seq 0: not an entry */
     char *topic, *payload;
 };
@@ -152,6 +153,12 @@ struct ledger_entry {
     bool excused;             /* not durable when the power was cut */
     uint8_t lane, told_lanes; /* bit per lane: a gap event covers this seq */
     uint16_t uplinks, received, acked, refused;
+};
+
+struct ledger_clear { /* an entry that empties a retained topic: its message carries no id */
+    uint64_t seq;
+    uint32_t from_message; /* of the process that sealed it */
+    char device[NAME_SIZE], alarm[NAME_SIZE];
 };
 
 struct order_key { /* newest first delivery of one stream of one thing to one uplink */
@@ -213,6 +220,9 @@ struct world {
     uint64_t ledger_size, newest_seq, settled_seq;
     uint64_t gaps_told[UPLINKS_MAX][LANES_COUNT], evicted[UPLINKS_MAX][LANES_COUNT];
     uint64_t cursor_checked[UPLINKS_MAX][LANES_COUNT];
+    struct ledger_clear *clears;
+    uint32_t clears_count, clears_room;
+    uint32_t process_message; /* the first message of this process */
     struct order_key *orders;
     uint32_t orders_count, orders_room;
     uint64_t *truths; /* a set of hashes of (point, time, value) */
@@ -237,6 +247,10 @@ struct world {
 struct now world_now(const struct world *world);
 struct coming *world_arrange(struct world *world, int64_t in_us, enum coming_kind kind, unsigned index, void *data);
 void world_event(struct world *world, struct event *event);
+
+/* world_plant.c */
+void plant_load(struct world *world, const char *plant);
+void plant_free_signals(struct world *world);
 
 /* world_bus.c */
 void bus_step(struct world *world, uint16_t bus, const struct poller_event *event);

@@ -282,14 +282,41 @@ static void test_record_round_trip(void **state) {
         assert_int_equal(back.value.kind, alarm.value.kind);
         if (back.value.kind == VALUE_NUMBER)
             assert_true(back.value.number == alarm.value.number);
-        size_t old = size - 6; /* where the records of earlier versions end: three flags, an end and two empty texts later */
+        size_t older = size - 2;  /* where the records of earlier versions end: before class and priority, */
+        size_t oldest = older - 6; /* and before three flags, an end and two empty texts */
         for (size_t cut = 0; cut < size; cut++) { /* a cut record is refused and leaves the alarm as it was */
+            bool whole = cut == older || cut == oldest;
+            struct alarm_remains remains;
             alarm_init(&back, &rule);
-            assert_true(alarm_record_get(&back, bytes, cut) == (cut == old));
-            assert_int_equal(back.state, cut == old ? alarm.state : ALARM_NORMAL);
+            assert_true(alarm_record_get(&back, bytes, cut) == whole);
+            assert_int_equal(back.state, whole ? alarm.state : ALARM_NORMAL);
             alarm_check(&back);
+            alarm_record_look(&remains, bytes, cut);
+            assert_true(remains.state == (whole ? alarm.state : ALARM_UNKNOWN) && remains.class == ALARM_UNKNOWN && remains.priority == ALARM_UNKNOWN);
         }
     }
+}
+
+/* Without its rule: what it was, and of which class and priority. */
+static void test_record_of_what_was_removed(void **state) {
+    (void)state;
+    struct config_alarm rule = rig_rule_above();
+    struct alarm alarm;
+    struct alarm_remains remains;
+    uint8_t bytes[ALARM_RECORD_SIZE];
+    rule.class = CLASS_FIRE;
+    rule.priority = PRIORITY_MEDIUM;
+    bring(&alarm, &rule, ROW_UNACKNOWLEDGED);
+    alarm.occurrence_start = 7;
+    alarm.occurrence_seq = 8;
+    alarm.raised = true; /* told one priority higher */
+    size_t size = alarm_record_put(&alarm, bytes);
+    alarm_record_look(&remains, bytes, size);
+    assert_true(remains.state == ALARM_UNACKNOWLEDGED && remains.class == CLASS_FIRE && remains.priority == PRIORITY_HIGH);
+    assert_true(remains.occurrence_start == 7 && remains.occurrence_seq == 8 && remains.since_ms == alarm.since_ms);
+    bytes[size - 2] = CLASS_MAINTENANCE + 1; /* of a newer version */
+    alarm_record_look(&remains, bytes, size);
+    assert_true(remains.state == ALARM_UNACKNOWLEDGED && remains.class == ALARM_UNKNOWN && remains.priority == ALARM_UNKNOWN);
 }
 
 /* What came later: who put it aside and what is owed for it. */
@@ -409,6 +436,7 @@ int main(void) {
         cmocka_unit_test(test_restart_of_a_shelf),
         cmocka_unit_test(test_restart_of_what_waits_for_a_person),
         cmocka_unit_test(test_record_round_trip),
+        cmocka_unit_test(test_record_of_what_was_removed),
         cmocka_unit_test(test_record_of_what_is_aside),
         cmocka_unit_test(test_record_of_another_rule),
         cmocka_unit_test(test_record_damaged),

@@ -15,7 +15,7 @@ static void test_names(void **state) {
                                          "shelved", "suppressed",     "out_of_service", "unknown"}; /* past the last: of a damaged entry */
     static const char *const causes[] = {"unknown", "condition", "return",   "acknowledge", "reset",          "restored",
                                          "shelve",  "unshelve",  "expired",  "suppress",    "release",        "out_of_service",
-                                         "in_service", "realarm", "escalate", "walk_ended", "unknown"};
+                                         "in_service", "realarm", "escalate", "walk_ended", "removed",        "unknown"};
     for (unsigned i = 0; i < ARRAY_COUNT(states); i++)
         assert_string_equal(alarm_state_name((enum alarm_state)i), states[i]);
     for (unsigned i = 0; i < ARRAY_COUNT(causes); i++)

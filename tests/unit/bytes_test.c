@@ -13,12 +13,13 @@
 
 static void layout_is_fixed(void **state) {
     (void)state;
-    static const uint8_t expected[] = {0x7F, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, 0xAC, 0x02, 0x01, 0x02, 0x00,
+    static const uint8_t expected[] = {0x7F, 0x0D, 0x0C, 0x0B, 0xFA, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, 0xAC, 0x02, 0x01, 0x02, 0x00,
                                        0,    0,    0,    0,    0,    0,    0xF0, 0x3F, 2,    'a',  'b',  0,    9};
     uint8_t bytes[64];
     struct bytes_writer writer;
     bytes_writer_init(&writer, bytes, sizeof(bytes));
     bytes_put_u8(&writer, 0x7F);
+    bytes_put_u32(&writer, 0xFA0B0C0D);
     bytes_put_u64(&writer, 0x0102030405060708);
     bytes_put_varint(&writer, 300);
     bytes_put_zigzag(&writer, -1);
@@ -31,6 +32,10 @@ static void layout_is_fixed(void **state) {
     assert_false(writer.full);
     assert_int_equal(writer.length, sizeof(expected));
     assert_memory_equal(bytes, expected, sizeof(expected));
+    struct bytes_reader reader;
+    bytes_reader_init(&reader, bytes, writer.length);
+    assert_int_equal(bytes_get_u8(&reader), 0x7F);
+    assert_true(bytes_get_u32(&reader) == 0xFA0B0C0D && bytes_get_u64(&reader) == 0x0102030405060708);
 }
 
 static void round_trips(void **state) {
@@ -69,6 +74,7 @@ static void failures_stick(void **state) {
     bytes_reader_init(&reader, bytes, 1);
     assert_true(bytes_get_u64(&reader) == 0);
     assert_true(reader.failed);
+    assert_true(bytes_get_u32(&reader) == 0);
     assert_int_equal(bytes_get_u8(&reader), 0);
     assert_null(bytes_get_raw(&reader, 0));
 }

@@ -78,6 +78,7 @@ static const struct config_alarm alarms[] = {
 static const struct config_action actions[] = {{.name = "cut", .alarm = 2, .device = 1, .point = 0, .value = 0}};
 static const struct config_unwatched unwatched[] = {
     {.place = 0, .device = 0, .what_zh = "折算", .what_en = "converted", .missing_zh = "没有测点 flow", .missing_en = "no point 'flow'"},
+    {.place = 0, .device = 0, .what_zh = "无风机油烟", .what_en = "fume without fan", .removed = "fume-without-fan"},
     {.place = 0, .device = CONFIG_NONE, .what_zh = "燃气", .what_en = "gas", .missing_zh = "没有探测器", .missing_en = "no detector"},
 };
 static const struct config config = {.places_count = 2,
@@ -85,7 +86,7 @@ static const struct config config = {.places_count = 2,
                                      .alarms_count = 4,
                                      .actions_count = 1,
                                      .terms_count = 8,
-                                     .unwatched_count = 2,
+                                     .unwatched_count = 3,
                                      .places = places,
                                      .devices = devices,
                                      .alarms = alarms,
@@ -124,7 +125,9 @@ static void in_english(void **state) {
         "devices whose silence is an alarm: fume-1\n"
         "NOT watched, because something is missing\n"
         "  ! converted: fume-1: no point 'flow'\n"
-        "  ! gas: no detector\n\n"
+        "  ! gas: no detector\n"
+        "NOT watched, because this site removed it\n"
+        "  ! fume without fan  [fume-1/fume-without-fan]\n\n"
         "The gateway supplements, and never replaces, a certified fire alarm system. An online fume reading is not the legal measurement.\n");
 }
 
@@ -148,7 +151,9 @@ static void in_chinese(void **state) {
                 "失联即报警的设备: fume-1\n"
                 "未监视（缺少设备或参数）\n"
                 "  ! 折算：fume-1：没有测点 flow\n"
-                "  ! 燃气：没有探测器\n\n"
+                "  ! 燃气：没有探测器\n"
+                "未监视（本站配置已移除）\n"
+                "  ! 无风机油烟  [fume-1/fume-without-fan]\n\n"
                 "本网关是消防报警系统的补充，不能代替经认证的火灾自动报警系统。油烟在线读数不是法定监测结果。\n");
 }
 
@@ -164,6 +169,7 @@ static void everything(void **state) {
     assert_non_null(strstr(text, "       条件：fume-1 油烟浓度 高于 2 mg/m³"));
     assert_non_null(strstr(text, "       when:   fume-1 fume above 2 mg/m³"));
     assert_non_null(strstr(text, "  ! 折算：fume-1：没有测点 flow\n    converted: fume-1: no point 'flow'\n"));
+    assert_non_null(strstr(text, "  ! 无风机油烟  [fume-1/fume-without-fan]\n    fume without fan  [fume-1/fume-without-fan]\n"));
     assert_non_null(strstr(text, "empty [empty]  其它 other\n必查清单  must-check list: 0\n\n"));
     assert_non_null(strstr(text, "未分配场所的设备  devices without a place\n必查清单  must-check list: 0\n\n"));
     assert_null(strstr(text, "action-cut"));

@@ -179,6 +179,9 @@ static void a_site_changes_rules(void **state) {
     assert_string_equal(too_long->rule_set, "charging");
     assert_int_equal(too_long->suppressed_by, CONFIG_NONE); /* what it named is gone */
     assert_null(alarm_of(it, "leak"));
+    const struct config_unwatched *gone = &it->config->unwatched[it->config->unwatched_count - 1]; /* and the checklist will say so */
+    assert_string_equal(gone->removed, "leak");
+    assert_true(gone->device == 0 && gone->place == it->config->devices[0].place && gone->what_en[0] && !gone->missing_en);
     const struct config_term *terms = &it->config->terms[strange->first_term];
     assert_int_equal(strange->terms_count, 3);
     assert_true(terms[1].limit == 5 && terms[1].deadband == 1);

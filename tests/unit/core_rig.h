@@ -7,7 +7,7 @@
 #include "core_site.h"
 #include "gateway/core/core.h"
 
-#define CORE_RIG_RECORDS_MAX 2048
+#define CORE_RIG_RECORDS_MAX 4096
 
 struct core_rig_record {
     char owner[RECORD_NAME_SIZE], name[RECORD_NAME_SIZE];

@@ -164,6 +164,30 @@ static void it_outlives_a_power_cut_and_takes_commands(void **state) {
     core_rig_end(rig);
 }
 
+/* Behind the configured alarms the loader leaves what it removed. Nothing of the gateway's own alarms is read there. */
+static void with_leftovers(struct site *site) {
+    for (unsigned i = site->config.alarms_count; i < SITE_ALARMS; i++)
+        site->alarms[i] = (struct config_alarm){.device = SITE_DEVICES + 1, .suppressed_by = 1};
+}
+
+static void its_rules_are_its_own(void **state) {
+    (void)state;
+    struct core_rig *rig = core_rig_begin(with_leftovers);
+    reset();
+    core_rig_poll(rig, 1000, 2, 0, 11); /* opens a problem, which is looked through by name */
+    core_rig_poll(rig, 1000, 1, 0, 11);
+    busy[BUS] = 30 * S;
+    rig_vitals(rig, 2000);
+    core_rig_cut(rig, 5000, true);
+    uint16_t alarm = (uint16_t)(rig->site.config.alarms_count + BUS);
+    assert_true(core_rig_do(rig, 6000, COMMAND_ACKNOWLEDGE, "gateway/bus-line"));
+    busy[BUS] = 0;
+    rig_vitals(rig, 9000);
+    assert_int_equal(core_rig_state(rig, 1), ALARM_UNACKNOWLEDGED);
+    assert_int_equal(core_rig_state(rig, alarm), ALARM_NORMAL);
+    core_rig_end(rig);
+}
+
 static void a_stuck_store_is_volatile(void **state) {
     (void)state;
     struct core_rig *rig = core_rig_begin(NULL);
@@ -215,6 +239,7 @@ int main(void) {
         cmocka_unit_test(a_restart_is_asked_for_once),
         cmocka_unit_test(health_names_what_is_not_well),
         cmocka_unit_test(it_outlives_a_power_cut_and_takes_commands),
+        cmocka_unit_test(its_rules_are_its_own),
         cmocka_unit_test(a_stuck_store_is_volatile),
         cmocka_unit_test(last_words_are_an_event),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events about what people do and about bursts, as a subscriber reads them. */
+/* Events about what people do, about bursts, and about alarms that were removed, as a subscriber reads them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -224,11 +224,60 @@ static void test_action_by_a_person(void **state) {
     cJSON_Delete(parsed);
 }
 
+/* An alarm that is no longer configured. Its class is not known when its record is of an earlier version; a transition has one. */
+static void test_removed(void **state) {
+    (void)state;
+    struct alarm_event event = {.device = "smoke-1",
+                                .alarm = "smoke",
+                                .occurrence_start = START,
+                                .occurrence_seq = 9,
+                                .class = CLASS_FIRE,
+                                .priority = PRIORITY_HIGH,
+                                .state = ALARM_LATCHED,
+                                .cause = CAUSE_REMOVED,
+                                .since_ms = AT_MS,
+                                .zh = "z",
+                                .en = "e"};
+    entry_put_alarm(&body, &event);
+    assert_event(ENTRY_REMOVED,
+                 "{\"id\":\"gw-00000000000000ab-17\",\"replayed\":false,\"kind\":\"removed\",\"cause\":\"removed\","
+                 "\"occurrence\":\"gw-00000000000000ab-9\",\"device\":\"smoke-1\",\"alarm\":\"smoke\",\"class\":\"fire\",\"priority\":\"high\","
+                 "\"state\":\"latched\",\"condition\":\"\",\"value\":null,\"unit\":\"\",\"limit\":null,"
+                 "\"since\":\"2026-11-23T12:00:00.123+08:00\",\"at\":\"2026-11-23T12:00:00.123+08:00\",\"place\":null,\"location\":\"\","
+                 "\"text\":{\"zh\":\"z\",\"en\":\"e\"},\"test\":false,\"by\":null,\"reason\":null,\"until\":null,"
+                 "\"remedy\":{\"zh\":\"\",\"en\":\"\"}" TAIL);
+    event.class = event.priority = event.state = ALARM_UNKNOWN;
+    entry_put_alarm(&body, &event);
+    cJSON_Delete(render(ENTRY_REMOVED));
+    assert_non_null(strstr(payload_bytes, "\"class\":null,\"priority\":null,\"state\":\"unknown\""));
+    entry_put_alarm(&body, &event);
+    cJSON_Delete(render(ENTRY_ALARM));
+    assert_non_null(strstr(payload_bytes, "\"kind\":\"unreadable\""));
+}
+
+/* The end of its retained topic is nothing, on that topic; of names that cannot be a topic it is none. */
+static void test_cleared(void **state) {
+    (void)state;
+    struct text topic, payload;
+    entry_put_cleared(&body, &(struct cleared_event){.device = "smoke-1", .alarm = "smoke"});
+    struct entry entry = {.kind = ENTRY_CLEARED, .seq = 17, .start = START, .at_ms = AT_MS, .body = body.bytes, .body_size = (uint32_t)body.length};
+    text_init(&topic, topic_bytes, sizeof(topic_bytes));
+    text_init(&payload, payload_bytes, sizeof(payload_bytes));
+    assert_true(mqtt_json_entry(&json, &entry, true, &topic, &payload));
+    assert_string_equal(topic_bytes, "yanhuo/v1/gw/alarm/smoke-1/smoke");
+    assert_string_equal(payload_bytes, "");
+    bytes_writer_init(&body, body_bytes, sizeof(body_bytes));
+    entry_put_cleared(&body, &(struct cleared_event){.device = "smoke-1", .alarm = "#"});
+    cJSON_Delete(render(ENTRY_CLEARED));
+    assert_non_null(strstr(payload_bytes, "\"kind\":\"unreadable\""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_command, setup), cmocka_unit_test_setup(test_other_fields_of_commands, setup),
         cmocka_unit_test_setup(test_problem, setup), cmocka_unit_test_setup(test_walk, setup),
         cmocka_unit_test_setup(test_bursts, setup),  cmocka_unit_test_setup(test_largest_walk_fits, setup),
+        cmocka_unit_test_setup(test_removed, setup), cmocka_unit_test_setup(test_cleared, setup),
         cmocka_unit_test_setup(test_action_by_a_person, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,8 +245,8 @@ static void test_unreadable(void **state) {
     uint8_t bytes[4] = {200};
     struct bytes_writer body = {.bytes = bytes, .size = 4, .length = 1};
     static const int kinds[] = {ENTRY_ALARM,   ENTRY_ACTION,      ENTRY_ROSTER,    ENTRY_GAP,     ENTRY_CLOCK, ENTRY_SYSTEM, ENTRY_COMMAND,
-                                ENTRY_PROBLEM, ENTRY_MAINTENANCE, ENTRY_WALK_TEST, ENTRY_CHATTER, ENTRY_FLOOD, 0,            99,
-                                255};
+                                ENTRY_PROBLEM, ENTRY_MAINTENANCE, ENTRY_WALK_TEST, ENTRY_CHATTER, ENTRY_FLOOD, ENTRY_REMOVED, ENTRY_CLEARED,
+                                0,            99,            255};
     for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
         setup(NULL);
         struct entry entry = entry_of((enum entry_kind)kinds[i], &body);
