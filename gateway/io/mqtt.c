@@ -12,8 +12,9 @@
  * Which handle. A handle is reused, because MQTTAsync_destroy up to 1.3.13 leaks the publishes its send thread has not yet
  * taken. But after a connection is lost the library keeps those publishes and would send them on the next connection, hours
  * later, as if they were new, beside the copies the engine sends by then. So when a connection ends with flights that the
- * library has not answered, the handle is destroyed and the next connection gets a fresh one; the leak is then at most one
- * window of payloads, and happens only when the socket was blocked at the moment of loss. Fresh handles are also made after a
+ * library has not answered, the handle is destroyed and the next connection gets a fresh one; the leak is then at most what is
+ * under way (UPLINK_BYTES_MAX of readings and backlog, and what events there are), only of what a blocked socket had not taken at the
+ * moment of loss, and none from 1.3.14 on. Fresh handles are also made after a
  * stall, a time-out and a change of broker or protocol version. Destroying answers all that is left, on the pump, before a new epoch.
  *
  * Host names. The library reports a certificate for another host exactly like a refused TCP connection, but its trace says

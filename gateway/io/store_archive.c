@@ -114,7 +114,8 @@ static bool run_file(struct archive *archive, enum lane lane, uint64_t *io_throu
     *io_through_seq = (uint64_t)statement_int(runs, 0);
     const uint8_t *body = statement_bytes(runs, 1, &size);
     for (size_t at = 0; at < size && entry_open(body + at, size - at, &entry, &step); at += step, *io_left -= *io_left > 0)
-        entry_file(archive, &entry, body + at, step);
+        if (entry.kind != ENTRY_CLEARED) /* a topic's end, beside the event that tells it */
+            entry_file(archive, &entry, body + at, step);
     statement_reset(runs);
     return true;
 }

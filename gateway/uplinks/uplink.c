@@ -15,7 +15,8 @@
  * The present state "normal" of an alarm that nothing was heard of since start is not sent: what the broker retains of it stays.
  * Readings leave WINDOW_RESERVED slots free (a quarter of a small window), so an alarm finds one. Readings and backlog in flight
  * have caps: halved when an acknowledgement takes 250 ms longer than the link needs (twice its fastest), grown by one for each
- * cap's worth of prompt ones; so an alarm does not stand behind a window of readings at a slow broker either.
+ * cap's worth of prompt ones; so an alarm does not stand behind a window of readings at a slow broker either. Large ones of them wait for
+ * each other: no more than UPLINK_BYTES_MAX is under way, and one message.
  *
  * Guarantees: every SEND gets its slot back by exactly one ACKED; an entry's cursor moves only by an acknowledgement, or by a
  * refusal of the far end, which is counted and said; at LINK_DOWN all slots are free, and what was in them is backlog of the
@@ -123,6 +124,7 @@ static void forget_connection(struct uplink *uplink) {
     for (unsigned i = 0; i < WINDOW_MAX; i++)
         uplink->slots[i].kind = SLOT_FREE;
     uplink->in_flight = uplink->readings_in_flight = uplink->backlog_in_flight = uplink->window = 0;
+    uplink->bytes_in_flight = 0;
     uplink->rows.loaded = false;
     uplink->rows.stale = uplink->rows.asked;
     uplink->pace_wake_us = NOW_NEVER;
@@ -243,6 +245,7 @@ void uplink_on_acked(struct uplink *uplink, const struct event *event) {
         return; /* of a connection that is gone */
     uplink->slots[index].kind = SLOT_FREE;
     uplink->in_flight--;
+    uplink->bytes_in_flight -= slot.size;
     uplink->free_slots[uplink->window - uplink->in_flight - 1] = index;
     bool entry = slot.kind == SLOT_LIVE || slot.kind == SLOT_BACKLOG;
     uplink->readings_in_flight -= entry && slot.lane == LANE_READING;
@@ -366,13 +369,16 @@ int64_t uplink_next_wake(const struct uplink *uplink) {
 
 void uplink_check(const struct uplink *uplink) {
     unsigned busy = 0, readings = 0, backlog = 0;
+    uint32_t bytes = 0;
     for (unsigned i = 0; i < WINDOW_MAX; i++) {
         const struct uplink_slot *slot = &uplink->slots[i];
         busy += slot->kind != SLOT_FREE;
+        bytes += slot->kind != SLOT_FREE ? slot->size : 0;
         readings += (slot->kind == SLOT_LIVE || slot->kind == SLOT_BACKLOG) && slot->lane == LANE_READING;
         backlog += slot->kind == SLOT_BACKLOG;
     }
     CHECK(busy == uplink->in_flight && readings == uplink->readings_in_flight && backlog == uplink->backlog_in_flight);
+    CHECK(bytes == uplink->bytes_in_flight);
     CHECK(uplink->in_flight <= uplink->window && (uplink->state == UPLINK_UP || uplink->state == UPLINK_CLOSING || !uplink->in_flight));
     for (unsigned i = 0; i < LANES_COUNT; i++)
         flow_check(&uplink->flows[i]);

@@ -22,6 +22,8 @@
 #define UPLINK_HEALTH_US 60000000
 #define UPLINK_CLOSE_US 2000000    /* at stop: how long acknowledgements are waited for */
 #define UPLINK_DELAY_MAX_US 250000  /* readings and backlog in flight are kept so low that they lengthen acknowledgements by no more */
+#define UPLINK_BYTES_MAX 131072     /* of payload in flight, beyond which readings and backlog wait: what a library may lose of its memory when a
+                                     * connection breaks with a full socket (mqtt.c); 10 Mbit/s at 100 ms of delay */
 #define UPLINK_READINGS_MIN 4       /* live readings always keep this share */
 
 enum uplink_state { UPLINK_DOWN, UPLINK_CONNECTING, UPLINK_UP, UPLINK_CLOSING, UPLINK_CLOSED };
@@ -36,6 +38,7 @@ struct uplink_slot {
     enum slot_kind kind;
     enum lane lane; /* LIVE, BACKLOG */
     uint32_t item;  /* place in its flow; alarm or device index; number of a reply */
+    uint32_t size;  /* of the payload */
     int64_t sent_us;
 };
 
@@ -78,6 +81,7 @@ struct uplink {
     struct uplink_slot slots[WINDOW_MAX];
     uint16_t free_slots[WINDOW_MAX];
     uint16_t window, in_flight, readings_in_flight, backlog_in_flight;
+    uint32_t bytes_in_flight;
     struct uplink_share readings, backlog;
     struct pace pace;      /* of the backlog */
     int64_t pace_wake_us; /* when more of the backlog may go; NOW_NEVER: nothing waits for that */

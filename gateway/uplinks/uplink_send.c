@@ -34,7 +34,9 @@ static void message_send(struct uplink *uplink, const struct now *now, struct ef
     CHECK(slot->kind == SLOT_FREE);
     *slot = message->slot;
     slot->sent_us = now->mono_us;
+    slot->size = (uint32_t)message->payload.length;
     uplink->in_flight++;
+    uplink->bytes_in_flight += slot->size;
     bool entry = slot->kind == SLOT_LIVE || slot->kind == SLOT_BACKLOG;
     uplink->readings_in_flight += entry && slot->lane == LANE_READING;
     uplink->backlog_in_flight += slot->kind == SLOT_BACKLOG;
@@ -129,7 +131,7 @@ static void render_entry(struct uplink *uplink, const struct entry *entry, enum 
 
 static bool room_for(const struct uplink *uplink, enum lane lane) {
     uint16_t reserved = uplink->window > 2 * WINDOW_RESERVED ? WINDOW_RESERVED : uplink->window / 4;
-    return lane != LANE_READING || (uplink->in_flight < uplink->window - reserved && uplink->readings_in_flight < uplink->readings.cap);
+    return lane != LANE_READING || (uplink->bytes_in_flight < UPLINK_BYTES_MAX && uplink->in_flight < uplink->window - reserved && uplink->readings_in_flight < uplink->readings.cap);
 }
 
 static bool pick_live(struct uplink *uplink, enum lane lane, struct message *message) {
@@ -177,7 +179,7 @@ static void ask(struct uplink *uplink, enum lane lane, uint64_t after_seq, uint6
 
 static bool pick_backlog(struct uplink *uplink, enum lane lane, struct effects *effects, struct message *message) {
     bool urgent = lane != LANE_READING;
-    if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog.cap)
+    if (!room_for(uplink, lane) || uplink->backlog_in_flight >= uplink->backlog.cap || uplink->bytes_in_flight >= UPLINK_BYTES_MAX)
         return false;
     if (!pace_allows(&uplink->pace, urgent)) {
         int64_t wake_us = pace_wake_us(&uplink->pace, urgent);

@@ -118,10 +118,11 @@ static void filed_and_then_forgotten(void **state) {
     world_open(world); /* what is in the spool is looked at once more */
     advance(world);
     put(world, LANE_FIRE, ENTRY_ALARM, T0 + 6, true, 200);
+    put(world, LANE_FIRE, ENTRY_CLEARED, T0 + 7, true, 20); /* no evidence */
     advance(world);
     assert_string_equal(filed(world, T0, T0 + 10), "1 2 3 5 6");
     deliver(world, LANE_EVENT, 5);
-    assert_true(rows(world, "run_fire") == 1 && rows(world, "run_event") == 0);
+    assert_true(rows(world, "run_fire") == 2 && rows(world, "run_event") == 0);
     world_end(world);
 }
 

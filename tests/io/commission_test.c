@@ -115,7 +115,8 @@ static void scan_finds_a_slow_device(void **state) {
     (void)state;
     struct fake_field_device *device = add_transmitter();
     device->turnaround_ms = 150;
-    device->registers[0x7D0] = device->unit_id = 4;
+    device->registers[0x7D0] = 4;
+    device->unit_id = 4;
     fake_field_start(&field);
     assert_int_equal(run("scan %s --baud 4800 --units 1-8", field.path), 0);
     assert_printed("unit   4   answers within");
