@@ -201,6 +201,7 @@ void core_on_time(struct core *core, const struct now *now) {
     core_walk_on_time(core, now);
     core_release_suppressed(core, now);
     core_removed_on_time(core, now);
+    core_disk_on_time(core, now);
     publisher_on_time(&core->publisher, now);
 }
 

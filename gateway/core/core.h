@@ -140,6 +140,7 @@ struct core {
     bool store_failing;
     struct disk_status disk_told; /* as an event */
     int64_t disk_due_us;          /* none before */
+    bool disk_untold;             /* changed since the last event, which was a moment ago */
     int64_t gap_due_us, gap_pause_us;
     struct { /* told by the store, not yet by us */
         uint64_t from_seq, to_seq, count;

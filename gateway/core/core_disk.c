@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store says of its disk: kept for health, and told as an event when it changes:
  *   durable <--> volatile,  room <--> full,  a damaged file put aside
- * At most one event in CORE_DISK_EVERY_US, so that a disk that comes and goes makes no flood; the status comes each minute, so
- * that the last word is told in any case. */
+ * At most one event in CORE_DISK_EVERY_US, so that a disk that comes and goes makes no flood; what changed meanwhile is told when that is over,
+ * as it is then. */
 #include "gateway/core/core_parts.h"
 
 #define CORE_DISK_EVERY_US 10000000
@@ -24,11 +24,22 @@ void core_on_disk(struct core *core, const struct now *now, const struct disk_st
     core->counters->disk = *disk;
     core->counters->disk.history_lost += core->publisher.history_lost + core->publisher.aside.lost;
     bool changed = disk->is_volatile != told->is_volatile || disk->full != told->full || disk->quarantined != told->quarantined;
-    if (!changed || now->mono_us < core->disk_due_us)
+    core->disk_untold = changed && now->mono_us < core->disk_due_us;
+    if (!changed || core->disk_untold)
         return;
     core->disk_due_us = now->mono_us + CORE_DISK_EVERY_US;
     const char *sentence = disk_sentence(told, disk);
     core_seal_system(core, now, ENTRY_SYSTEM, "store", sentence, 0);
     trace_add(core->trace, now->mono_us, disk->is_volatile || disk->full ? TRACE_ERROR : TRACE_INFO, "store %s", sentence);
     *told = *disk;
+}
+
+void core_disk_on_time(struct core *core, const struct now *now) {
+    struct disk_status disk = core->vitals.disk;
+    if (core->disk_untold && now->mono_us >= core->disk_due_us)
+        core_on_disk(core, now, &disk);
+}
+
+int64_t core_disk_next_wake(const struct core *core) {
+    return core->disk_untold ? core->disk_due_us : NOW_NEVER;
 }

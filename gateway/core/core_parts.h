@@ -73,6 +73,8 @@ void core_derive_on_time(struct core *core, const struct now *now);
 
 /* ---- core_people.c---- */
 void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t alarm);
+void core_disk_on_time(struct core *core, const struct now *now);
+int64_t core_disk_next_wake(const struct core *core);
 /* The alarm is open since before: so is its problem, although a power cut may have come between their commits. */
 void core_problem_on_restored(struct core *core, const struct now *now, uint16_t alarm);
 void core_problem_tell(struct core *core, const struct now *now, unsigned problem, const char *by, const char *what);

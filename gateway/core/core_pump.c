@@ -157,7 +157,8 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
 
 int64_t core_next_wake(const struct core *core) {
     int64_t wake = heap_first_us(&core->alarm_deadlines);
-    int64_t others_us[] = {core_actions_next_wake(core), walk_next_wake(&core->walk), core->derived.save_at_us, flood_next_wake(&core->flood)};
+    int64_t others_us[] = {core_actions_next_wake(core), walk_next_wake(&core->walk), core->derived.save_at_us, flood_next_wake(&core->flood),
+                           core_disk_next_wake(core)};
     for (unsigned i = 0; i < ARRAY_COUNT(others_us); i++)
         wake = others_us[i] < wake ? others_us[i] : wake;
     int64_t publish_us = publisher_next_wake(&core->publisher);

@@ -145,7 +145,7 @@ void core_on_vitals(struct core *core, const struct event *event) {
             core->counters->vitals.loop_late_max_us = event->vitals.loop_late_us;
         trace_add(core->trace, now->mono_us, TRACE_WARNING, "the loop was late by=%lldms", (long long)(event->vitals.loop_late_us / 1000));
     }
-    if (store_stuck != vitals->store_stuck || store_stuck) { /* again and again: one event may have to wait for the one before it */
+    if (store_stuck != vitals->store_stuck) {
         struct disk_status disk = vitals->disk;
         vitals->store_stuck = store_stuck;
         core_on_disk(core, now, &disk);

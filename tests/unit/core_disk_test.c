@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core_site.h"
-#include "gateway/core/core.h"
+#include "gateway/core/core_parts.h"
 
 struct world {
     struct site site;
@@ -37,10 +37,7 @@ static const char *told(struct world *world, int64_t ms, const struct disk_statu
     return event.detail;
 }
 
-static void changes_are_told(void **state) {
-    (void)state;
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
+static void begin(struct world *world) {
     site_init(&world->site);
     arena_init(&world->arena);
     trace_init(&world->trace);
@@ -48,6 +45,19 @@ static void changes_are_told(void **state) {
     struct now now = site_now(0);
     core_on_clock(&world->core, &now);
     core_on_start(&world->core, &now, 0xAB, &world->site.image);
+}
+
+static void end(struct world *world) {
+    core_check(&world->core);
+    arena_done(&world->arena);
+    free(world);
+}
+
+static void changes_are_told(void **state) {
+    (void)state;
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    begin(world);
     struct disk_status disk = {.device_bytes_hour = 1000};
     assert_string_equal(told(world, 1000, &disk), ""); /* well, as it was */
     disk.is_volatile = true;
@@ -73,16 +83,39 @@ static void changes_are_told(void **state) {
     world->core.publisher.history_lost = 2; /* what the core itself could not hand over counts as well */
     world->core.publisher.aside.lost = 3;
     disk.history_lost = 10;
-    now = site_now(240000);
+    struct now now = site_now(240000);
     core_on_disk(&world->core, &now, &disk);
     core_on_disk(&world->core, &now, &disk);
     assert_true(world->counters.disk.history_lost == 15);
-    core_check(&world->core);
-    arena_done(&world->arena);
-    free(world);
+    end(world);
+}
+
+/* Full, and a second later broken: who is called hears of both, without waiting for another word of the store. */
+static void what_changed_at_once_is_told_in_a_moment(void **state) {
+    (void)state;
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    begin(world);
+    struct disk_status disk = {.full = true};
+    assert_non_null(strstr(told(world, 2000, &disk), "full"));
+    disk.is_volatile = true;
+    assert_string_equal(told(world, 3000, &disk), "");
+    assert_true(core_disk_next_wake(&world->core) == site_now(12000).mono_us);
+    struct entry entry;
+    struct system_event event;
+    uint64_t before = world->core.journal.next_seq;
+    struct now now = site_now(12000);
+    core_on_time(&world->core, &now);
+    assert_true(journal_find(&world->core.journal, LANE_EVENT, before, UINT16_MAX, &entry) && entry_get_system(&entry, &event));
+    assert_non_null(strstr(event.detail, "volatile"));
+    before = world->core.journal.next_seq;
+    now = site_now(30000);
+    core_on_time(&world->core, &now);
+    assert_true(world->core.journal.next_seq == before);
+    end(world);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(changes_are_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(changes_are_told), cmocka_unit_test(what_changed_at_once_is_told_in_a_moment)};
     return cmocka_run_group_tests_name("core_disk", tests, NULL, NULL);
 }
