@@ -15,15 +15,10 @@ static const char *const names[ARCHIVE_TABLES] = {"event", "record"};
 const char *const archive_tables[] = {"event", "record", NULL};
 
 enum err archive_create(struct database *database, struct database_failure *ret_failure) {
-    int64_t version = database_number(database, "PRAGMA user_version");
-    int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
-    enum err err = database_clear(database, ret_failure);
+    int64_t version;
+    enum err err = database_version(database, ARCHIVE_VERSION, &version, ret_failure);
     if (err != ERR_OK || version == ARCHIVE_VERSION)
         return err;
-    if (version > ARCHIVE_VERSION || tables) {
-        snprintf(ret_failure->text, sizeof(ret_failure->text), "its schema %lld is not known to this version", (long long)version);
-        return ret_failure->err = ERR_CORRUPT;
-    }
     database_begin(database);
     for (unsigned i = 0; i < ARCHIVE_TABLES; i++) {
         char sql[320];

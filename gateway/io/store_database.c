@@ -129,6 +129,19 @@ void database_close(struct database *database) {
     free(database);
 }
 
+enum err database_version(struct database *database, int64_t newest, int64_t *ret_version, struct database_failure *ret_failure) {
+    int64_t version = database_number(database, "PRAGMA user_version");
+    int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
+    *ret_version = version;
+    if (database_clear(database, ret_failure) != ERR_OK)
+        return ret_failure->err;
+    if (version <= newest && (version || !tables))
+        return ERR_OK;
+    snprintf(ret_failure->text, sizeof(ret_failure->text), "%s (schema %lld)",
+             version ? "it was written by a newer version" : "it holds something else", (long long)version);
+    return ret_failure->err = ERR_CORRUPT;
+}
+
 static void check_one(struct database *database, const char *table, struct database_failure *found) {
     char sql[96];
     snprintf(sql, sizeof(sql), "PRAGMA quick_check(%s)", table);

@@ -38,6 +38,9 @@ struct database_failure {
 NODISCARD enum err database_open(const char *path, enum database_mode mode, struct database **ret_database, struct database_failure *ret_failure);
 void database_close(struct database *database); /* finalises its statements; NULL is allowed */
 
+/* Which of our schemas it has: 0 when it is new. ERR_CORRUPT when it holds something else, or is from a newer program. */
+NODISCARD enum err database_version(struct database *database, int64_t newest, int64_t *ret_version, struct database_failure *ret_failure);
+
 /* Looks for damage; ERR_CORRUPT with what was found first. In a large file, which would hold up the start, only in the
  * tables named in `tables` (ended by NULL): what lies deeper is met in use. */
 NODISCARD enum err database_check(struct database *database, const char *const *tables, struct database_failure *ret_failure);

@@ -45,15 +45,10 @@ struct history {
 };
 
 enum err history_create(struct database *database, struct database_failure *ret_failure) {
-    int64_t version = database_number(database, "PRAGMA user_version");
-    int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
-    enum err err = database_clear(database, ret_failure);
+    int64_t version;
+    enum err err = database_version(database, HISTORY_VERSION, &version, ret_failure);
     if (err != ERR_OK || version == HISTORY_VERSION)
         return err;
-    if (version > HISTORY_VERSION || (version == 0 && tables)) {
-        snprintf(ret_failure->text, sizeof(ret_failure->text), "its schema %lld is not known to this version", (long long)version);
-        return ret_failure->err = ERR_CORRUPT;
-    }
     database_begin(database);
     database_run(database, "CREATE TABLE IF NOT EXISTS chunk(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB NOT NULL);"
                            "CREATE TABLE IF NOT EXISTS tail(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);"

@@ -32,19 +32,10 @@ static void spool_upgrade(struct database *database) {
 }
 
 enum err spool_create(struct database *database, struct database_failure *ret_failure) {
-    int64_t version = database_number(database, "PRAGMA user_version");
-    int64_t tables = database_number(database, "SELECT count(*) FROM sqlite_schema");
-    enum err err = database_clear(database, ret_failure);
-    if (err != ERR_OK)
+    int64_t version;
+    enum err err = database_version(database, SPOOL_VERSION, &version, ret_failure);
+    if (err != ERR_OK || version == SPOOL_VERSION)
         return err;
-    if (version > SPOOL_VERSION || (version == 0 && tables)) {
-        ret_failure->err = ERR_CORRUPT;
-        snprintf(ret_failure->text, sizeof(ret_failure->text),
-                 version ? "it was written by a newer version (schema %lld)" : "it holds something else (schema %lld)", (long long)version);
-        return ERR_CORRUPT;
-    }
-    if (version == SPOOL_VERSION)
-        return ERR_OK;
     database_begin(database);
     if (version == 1) {
         spool_upgrade(database);

@@ -23,38 +23,10 @@
 #include "base/check.h"
 #include "fake_field.h"
 #include "fake_slave.h"
+#include "printed.h"
 
-#define PRINTED_SIZE 65536
 
-static char printed[PRINTED_SIZE];
 static struct fake_field field;
-
-/* Runs the program and returns its exit status; what it printed, errors included, is in `printed`. */
-static int run(const char *format, ...) {
-    char arguments[1024], line[2048];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof(arguments), format, list);
-    va_end(list);
-    snprintf(line, sizeof(line), "%s %s 2>&1 </dev/null", PROGRAM, arguments);
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    size_t length = fread(printed, 1, sizeof(printed) - 1, pipe);
-    printed[length] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void assert_printed(const char *part) {
-    if (!strstr(printed, part))
-        fail_msg("'%s' is not in: %s", part, printed);
-}
-
-static void assert_not_printed(const char *part) {
-    if (strstr(printed, part))
-        fail_msg("'%s' is in: %s", part, printed);
-}
 
 /* A temperature and humidity transmitter: 65.8 %, -10.1 °C, 4800 baud, unit id 1. */
 static struct fake_field_device *add_transmitter(void) {
@@ -86,16 +58,16 @@ static void scan_finds_a_device_at_another_speed(void **state) {
     (void)state;
     add_transmitter()->identifies = true;
     fake_field_start(&field);
-    assert_int_equal(run("scan %s --baud 9600,4800 --units 1-3", field.path), 0);
-    assert_printed("4800 8N1     unit   1   answers within");
-    assert_not_printed("9600 8N1     unit");
-    assert_printed("renke-rs-ws-n01");
-    assert_printed("65.8 %, temperature -10.1 °C");
-    assert_printed("says of itself: Acme X-1");
-    assert_printed("1 device found");
-    assert_printed("buses:\n  line: {serial: ");
-    assert_printed(", baud: 4800, parity: none}\ndevices:\n");
-    assert_printed(", bus: line, unit_id: 1}\n");
+    assert_int_equal(printed_run("scan %s --baud 9600,4800 --units 1-3", field.path), 0);
+    printed_has("4800 8N1     unit   1   answers within");
+    printed_has_not("9600 8N1     unit");
+    printed_has("renke-rs-ws-n01");
+    printed_has("65.8 %, temperature -10.1 °C");
+    printed_has("says of itself: Acme X-1");
+    printed_has("1 device found");
+    printed_has("buses:\n  line: {serial: ");
+    printed_has(", baud: 4800, parity: none}\ndevices:\n");
+    printed_has(", bus: line, unit_id: 1}\n");
     assert_null(strchr(printed, '\r')); /* no bar where nobody looks */
 }
 
@@ -104,11 +76,11 @@ static void scan_tells_speeds_apart(void **state) {
     (void)add_transmitter();
     add_transmitter()->speed = B9600;
     fake_field_start(&field);
-    assert_int_equal(run("scan %s --baud 9600,4800 --units 1", field.path), 0);
-    assert_printed("2 devices found");
-    assert_printed("line-9600: {");
-    assert_printed("line-4800: {");
-    assert_printed("A line has one speed, but these devices have 2.");
+    assert_int_equal(printed_run("scan %s --baud 9600,4800 --units 1", field.path), 0);
+    printed_has("2 devices found");
+    printed_has("line-9600: {");
+    printed_has("line-4800: {");
+    printed_has("A line has one speed, but these devices have 2.");
 }
 
 static void scan_finds_a_slow_device(void **state) {
@@ -118,9 +90,9 @@ static void scan_finds_a_slow_device(void **state) {
     device->registers[0x7D0] = 4;
     device->unit_id = 4;
     fake_field_start(&field);
-    assert_int_equal(run("scan %s --baud 4800 --units 1-8", field.path), 0);
-    assert_printed("unit   4   answers within");
-    assert_printed("1 device found");
+    assert_int_equal(printed_run("scan %s --baud 4800 --units 1-8", field.path), 0);
+    printed_has("unit   4   answers within");
+    printed_has("1 device found");
 }
 
 static void scan_tells_of_two_devices_at_one_unit_id(void **state) {
@@ -128,17 +100,17 @@ static void scan_tells_of_two_devices_at_one_unit_id(void **state) {
     (void)add_transmitter();
     add_transmitter()->registers[0] = 0x0131;
     fake_field_start(&field);
-    assert_int_equal(run("scan %s --baud 4800 --units 1-2", field.path), 0);
-    assert_printed("unit   1   several devices answer, or the line is bad\n      connect them one at a time");
-    assert_printed("0 devices found");
+    assert_int_equal(printed_run("scan %s --baud 4800 --units 1-2", field.path), 0);
+    printed_has("unit   1   several devices answer, or the line is bad\n      connect them one at a time");
+    printed_has("0 devices found");
 }
 
 static void scan_of_an_empty_line_says_what_to_look_at(void **state) {
     (void)state;
     fake_field_start(&field);
-    assert_int_equal(run("scan %s --baud 19200 --units 1-3 --timeout 10", field.path), 1);
-    assert_printed("0 devices found");
-    assert_printed("A and B not swapped");
+    assert_int_equal(printed_run("scan %s --baud 19200 --units 1-3 --timeout 10", field.path), 1);
+    printed_has("0 devices found");
+    printed_has("A and B not swapped");
 }
 
 /* Starts it, waits for a line that has `part`, interrupts it. */
@@ -177,41 +149,41 @@ static void scan_interrupted_shows_what_was_found(void **state) {
     (void)add_transmitter();
     fake_field_start(&field);
     assert_int_equal(run_interrupted("answers within", arguments), 0);
-    assert_printed("Ended early. 1 device found");
-    assert_printed("devices:\n");
+    printed_has("Ended early. 1 device found");
+    printed_has("devices:\n");
 }
 
 static void probe_shows_every_reading(void **state) {
     (void)state;
     (void)add_transmitter();
     fake_field_start(&field);
-    assert_int_equal(run("probe %s 1 1 --baud 4800", field.path), 0);
-    assert_printed("holding register 1 (0x0001), answered after");
-    assert_printed(" address  0 (0x0000)             1 (0x0001) <-          2 (0x0002)\n");
-    assert_printed(" u16      658 *                  65435\n");
-    assert_printed(" s16                             -101 *\n");
-    assert_printed("not there");
+    assert_int_equal(printed_run("probe %s 1 1 --baud 4800", field.path), 0);
+    printed_has("holding register 1 (0x0001), answered after");
+    printed_has(" address  0 (0x0000)             1 (0x0001) <-          2 (0x0002)\n");
+    printed_has(" u16      658 *                  65435\n");
+    printed_has(" s16                             -101 *\n");
+    printed_has("not there");
     for (const char *line = printed; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0'))
         assert_true(strcspn(line, "\n") <= 120);
-    assert_int_equal(run("probe %s 1 40001 --baud 4800 --read holding", field.path), 1);
-    assert_printed("exception 2: illegal data address");
-    assert_printed("ask for address 0");
-    assert_int_equal(run("probe %s 9 0 --baud 4800 --timeout 50", field.path), 1);
-    assert_printed("no answer");
-    assert_printed("yanhuo scan");
+    assert_int_equal(printed_run("probe %s 1 40001 --baud 4800 --read holding", field.path), 1);
+    printed_has("exception 2: illegal data address");
+    printed_has("ask for address 0");
+    assert_int_equal(printed_run("probe %s 9 0 --baud 4800 --timeout 50", field.path), 1);
+    printed_has("no answer");
+    printed_has("yanhuo scan");
 }
 
 static void assign_changes_unit_id_and_speed(void **state) {
     (void)state;
     (void)add_transmitter();
     fake_field_start(&field);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --baud 9600 --yes", field.path), 0);
-    assert_printed("Found: unit 1 at 4800 8N1\n");
-    assert_printed("Done: unit 11 at 9600 8N1: humidity 65.8 %, temperature -10.1 °C");
-    assert_printed("renke-rs-ws-n01-11: {profile: renke-rs-ws-n01, bus: line, unit_id: 11}\n");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --baud 9600 --yes", field.path), 0);
+    printed_has("Found: unit 1 at 4800 8N1\n");
+    printed_has("Done: unit 11 at 9600 8N1: humidity 65.8 %, temperature -10.1 °C");
+    printed_has("renke-rs-ws-n01-11: {profile: renke-rs-ws-n01, bus: line, unit_id: 11}\n");
     assert_int_equal(field.devices[0].unit_id, 11);
     assert_int_equal(field.devices[0].speed, B9600);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 12 --from 11 --at-baud 9600 --yes", field.path), 0);
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 12 --from 11 --at-baud 9600 --yes", field.path), 0);
     assert_int_equal(field.devices[0].unit_id, 12);
     assert_int_equal(field.devices[0].speed, B9600); /* not asked for */
 }
@@ -223,8 +195,8 @@ static void assign_searches_a_device_that_is_not_at_factory_settings(void **stat
     device->registers[0x7D0] = 5;
     device->speed = B9600;
     fake_field_start(&field);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 0);
-    assert_printed("Found: unit 5 at 9600 8N1\n");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 0);
+    printed_has("Found: unit 5 at 9600 8N1\n");
     assert_int_equal(device->unit_id, 11);
 }
 
@@ -233,20 +205,20 @@ static void assign_refuses_what_would_do_harm(void **state) {
     struct fake_field_device *other = (add_transmitter(), add_transmitter());
     other->registers[0] = 0x0131;
     fake_field_start(&field);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
-    assert_printed("two or more devices answer as unit 1 at 4800 8N1");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
+    printed_has("two or more devices answer as unit 1 at 4800 8N1");
     other->unit_id = 11;
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
-    assert_printed("unit 11 at 4800 8N1 is taken");
-    assert_int_equal(run("assign %s --profile eletechsup-r4dcb08 --to 12 --from 1 --at-baud 4800 --yes", field.path), 1);
-    assert_printed("is no eletechsup-r4dcb08");
-    assert_int_equal(run("assign %s --profile eastron-sdm230 --to 12 --yes", field.path), 1);
-    assert_printed("names no register for the unit id");
-    assert_printed("DIP");
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 12 --baud 115200 --yes", field.path), 1);
-    assert_printed("cannot be set to 115200 baud: it knows 2400, 4800, 9600\n");
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 12", field.path), 2);
-    assert_printed("a script says --yes");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
+    printed_has("unit 11 at 4800 8N1 is taken");
+    assert_int_equal(printed_run("assign %s --profile eletechsup-r4dcb08 --to 12 --from 1 --at-baud 4800 --yes", field.path), 1);
+    printed_has("is no eletechsup-r4dcb08");
+    assert_int_equal(printed_run("assign %s --profile eastron-sdm230 --to 12 --yes", field.path), 1);
+    printed_has("names no register for the unit id");
+    printed_has("DIP");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 12 --baud 115200 --yes", field.path), 1);
+    printed_has("cannot be set to 115200 baud: it knows 2400, 4800, 9600\n");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 12", field.path), 2);
+    printed_has("a script says --yes");
     assert_int_equal(atomic_load(&field.writes), 0);
 }
 
@@ -254,18 +226,18 @@ static void assign_tells_of_a_device_that_wants_its_power_switched(void **state)
     (void)state;
     add_transmitter()->at_next_start = true;
     fake_field_start(&field);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
-    assert_printed("but keeps the new unit id: it takes it at its next start");
-    assert_printed("Switch the device's power off and on");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --yes", field.path), 1);
+    printed_has("but keeps the new unit id: it takes it at its next start");
+    printed_has("Switch the device's power off and on");
 }
 
 static void assign_ends_when_the_device_refuses(void **state) {
     (void)state;
     add_transmitter()->address_register = 0; /* there is none to write */
     fake_field_start(&field);
-    assert_int_equal(run("assign %s --profile renke-rs-ws-n01 --to 11 --baud 9600 --yes", field.path), 1);
-    assert_printed("the device refused to write register 0x07D0: exception 2, illegal data address");
-    assert_not_printed("power");
+    assert_int_equal(printed_run("assign %s --profile renke-rs-ws-n01 --to 11 --baud 9600 --yes", field.path), 1);
+    printed_has("the device refused to write register 0x07D0: exception 2, illegal data address");
+    printed_has_not("power");
     assert_int_equal(atomic_load(&field.writes), 0);
 }
 
@@ -287,11 +259,11 @@ static void sniff_tells_the_traffic_and_never_sends(void **state) {
     size_t length = fread(printed, 1, sizeof(printed) - 1, pipe);
     printed[length] = '\0';
     assert_int_equal(WEXITSTATUS(pclose(pipe)), 0);
-    assert_printed("   1  read holding 0x0000 x2 ");
-    assert_printed("  0292 FF9B\n");
-    assert_printed("2 requests: 1 answered");
+    printed_has("   1  read holding 0x0000 x2 ");
+    printed_has("  0292 FF9B\n");
+    printed_has("2 requests: 1 answered");
     assert_int_equal(atomic_load(&field.bytes_heard), 0);
-    assert_int_equal(run("sniff tcp:127.0.0.1:502"), 2);
+    assert_int_equal(printed_run("sniff tcp:127.0.0.1:502"), 2);
 }
 
 static void a_port_in_use_names_who_has_it(void **state) {
@@ -301,14 +273,14 @@ static void a_port_in_use_names_who_has_it(void **state) {
     int fd = open(field.path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     snprintf(own, sizeof(own), "(process %ld)", (long)getpid());
-    assert_int_equal(run("scan %s", field.path), 1);
-    assert_printed("it is locked\n  It is in use by ");
-    assert_printed(own);
+    assert_int_equal(printed_run("scan %s", field.path), 1);
+    printed_has("it is locked\n  It is in use by ");
+    printed_has(own);
     close(fd);
-    assert_int_equal(run("probe /dev/no-such-port 1 0"), 1);
-    assert_printed("No such file or directory\n  is the adapter plugged in?");
-    assert_int_equal(run("probe /dev/null 1 0"), 1);
-    assert_printed("this is not a serial port");
+    assert_int_equal(printed_run("probe /dev/no-such-port 1 0"), 1);
+    printed_has("No such file or directory\n  is the adapter plugged in?");
+    assert_int_equal(printed_run("probe /dev/null 1 0"), 1);
+    printed_has("this is not a serial port");
 }
 
 static void a_wrong_call_tells_the_right_one(void **state) {
@@ -322,14 +294,14 @@ static void a_wrong_call_tells_the_right_one(void **state) {
     };
     fake_field_start(&field);
     for (size_t i = 0; i < ARRAY_COUNT(usage); i++) {
-        assert_int_equal(run("%s", usage[i]), 2);
-        assert_printed("usage: yanhuo ");
+        assert_int_equal(printed_run("%s", usage[i]), 2);
+        printed_has("usage: yanhuo ");
     }
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
-        assert_int_equal(run("%s", wrong[i][0]), 2);
-        assert_printed(wrong[i][1]);
+        assert_int_equal(printed_run("%s", wrong[i][0]), 2);
+        printed_has(wrong[i][1]);
     }
-    assert_int_equal(run("scan --help"), 0);
+    assert_int_equal(printed_run("scan --help"), 0);
 }
 
 static void a_network_is_scanned_and_probed(void **state) {
@@ -337,20 +309,20 @@ static void a_network_is_scanned_and_probed(void **state) {
     struct fake_slave slave;
     fake_field_start(&field);
     fake_slave_tcp(&slave, 0, false, fake_good);
-    assert_int_equal(run("probe tcp:127.0.0.1:%u 1 7", slave.port), 0);
-    assert_printed(" hex      1006                   1007                   1008\n");
-    assert_int_equal(run("scan tcp:127.0.0.1:%u --units 1-40", slave.port), 0);
-    assert_printed("It answers at every unit id");
-    assert_printed("1 device found");
-    assert_printed("line: {tcp: \"127.0.0.1:");
+    assert_int_equal(printed_run("probe tcp:127.0.0.1:%u 1 7", slave.port), 0);
+    printed_has(" hex      1006                   1007                   1008\n");
+    assert_int_equal(printed_run("scan tcp:127.0.0.1:%u --units 1-40", slave.port), 0);
+    printed_has("It answers at every unit id");
+    printed_has("1 device found");
+    printed_has("line: {tcp: \"127.0.0.1:");
     fake_slave_stop(&slave);
     fake_slave_tcp(&slave, 0, true, fake_good);
-    assert_int_equal(run("probe rtu_over_tcp:127.0.0.1:%u 1 7 --count 2", slave.port), 0);
-    assert_printed("1007");
+    assert_int_equal(printed_run("probe rtu_over_tcp:127.0.0.1:%u 1 7 --count 2", slave.port), 0);
+    printed_has("1007");
     uint16_t port = slave.port;
     fake_slave_stop(&slave);
-    assert_int_equal(run("probe tcp:127.0.0.1:%u 1 7", port), 1);
-    assert_printed("Connection refused\n  the host is there, but nothing listens");
+    assert_int_equal(printed_run("probe tcp:127.0.0.1:%u 1 7", port), 1);
+    printed_has("Connection refused\n  the host is there, but nothing listens");
 }
 
 static void the_simulator_is_scanned(void **state) {
@@ -375,10 +347,10 @@ static void the_simulator_is_scanned(void **state) {
             break;
         fake_pause_ms(10);
     }
-    assert_int_equal(run("scan %s/line --baud 9600 --units 10-14", folder), 0);
-    assert_printed("unit  12   answers within");
-    assert_printed("fits eastron-sdm120: voltage ");
-    assert_printed("eastron-sdm120-12: {profile: eastron-sdm120, bus: line, unit_id: 12}\n");
+    assert_int_equal(printed_run("scan %s/line --baud 9600 --units 10-14", folder), 0);
+    printed_has("unit  12   answers within");
+    printed_has("fits eastron-sdm120: voltage ");
+    printed_has("eastron-sdm120-12: {profile: eastron-sdm120, bus: line, unit_id: 12}\n");
     fputs("quit\n", simulator);
     assert_int_equal(pclose(simulator), 0);
     snprintf(line, sizeof(line), "rm -r %s", folder);

@@ -5,33 +5,19 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include <cmocka.h>
 
 #include "gateway/io/store_archive.h"
+#include "printed.h"
 #include "store_fixture.h"
 
 #define GOOD TESTS_DIR "/vectors/config/good/site.yaml"
 #define T0 INT64_C(1795046400000) /* 2026-11-19 00:00 UTC, the zone of the site */
 
-static char printed[65536];
-
 static int run(const char *dir, const char *arguments) {
-    char line[1024];
-    snprintf(line, sizeof(line), "%s events -c %s -s %s %s 2>&1", PROGRAM, GOOD, dir, arguments);
-    FILE *pipe = popen(line, "r");
-    assert_non_null(pipe);
-    printed[fread(printed, 1, sizeof(printed) - 1, pipe)] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void assert_printed(const char *part) {
-    if (!strstr(printed, part))
-        fail_msg("'%s' is not in: %s", part, printed);
+    return printed_run("events -c %s -s %s %s", GOOD, dir, arguments);
 }
 
 /* Straight into the file, which is what is asked here; how it comes there is archive_test.c's. */
@@ -70,13 +56,13 @@ static void what_is_kept_is_printed(void **state) {
     file_event(database, 8, (int64_t)time(NULL) * 1000 - 3600000, "stopped");
     assert_int_equal(database_clear(database, &failure), ERR_OK);
     assert_int_equal(run(f.dir, ""), 0);
-    assert_printed("\"id\":\"site-01-000000000000abcd-7\"");
-    assert_printed("2026-11-19T00:00:00.000+00:00");
-    assert_printed("\"started\"");
+    printed_has("\"id\":\"site-01-000000000000abcd-7\"");
+    printed_has("2026-11-19T00:00:00.000+00:00");
+    printed_has("\"started\"");
     assert_true(strstr(printed, "stopped") > strstr(printed, "started")); /* oldest first */
     assert_int_equal(run(f.dir, "--days 1"), 0);
-    assert_null(strstr(printed, "started"));
-    assert_printed("stopped");
+    printed_has_not("started");
+    printed_has("stopped");
     database_close(database);
     fixture_done(&f);
 }
@@ -87,7 +73,7 @@ static void what_cannot_be_read_is_said(void **state) {
     char path[128];
     fixture_init(&f);
     assert_int_equal(run("/no/such/folder", ""), 1);
-    assert_printed("/no/such/folder/events.db: No such file or directory; STATE_DIR is the folder that `yanhuo run` was given with -s\n");
+    printed_has("/no/such/folder/events.db: No such file or directory; STATE_DIR is the folder that `yanhuo run` was given with -s\n");
     fixture_path(&f, ARCHIVE_NAME, path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -95,11 +81,11 @@ static void what_cannot_be_read_is_said(void **state) {
         fputs("not a database", file);
     fclose(file);
     assert_int_equal(run(f.dir, ""), 1);
-    assert_printed("events.db cannot be read: ");
+    printed_has("events.db cannot be read: ");
     static const char *const wrong[] = {"--days 0", "--days x", "--days 99999999", "--nonsense", "more"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(run(f.dir, wrong[i]), 2);
-        assert_printed("usage: yanhuo events");
+        printed_has("usage: yanhuo events");
     }
     fixture_open(&f);
     fixture_done(&f);
