@@ -256,9 +256,9 @@ static void store(void **state) {
         .spool_bytes_max = 1000000, .readings_commit_ms = 10000, .history_days = 10, .history_bytes_max = 1000000000, .rollup_days = 0, .events_bytes_max = 5000000};
     estimate_store(config, &store);
     assert_true(store.readings_per_s == rate && store.card_years == 0);
-    assert_true(store.history_bytes == (uint64_t)(rate * 86400 * 10 * 4));
+    assert_true(store.history_bytes == (uint64_t)((rate * 86400 * 3 + (double)config->points_count * 24 * 31) * 10));
     assert_true(store.needed_bytes == 1000000 + store.history_bytes + 5000000 + 32000000);
-    double first = rate * 10 * 40, day = 86400 * (1150 + (11000 + (first < 2000 ? first : 2000)) / 10 + 33 * rate);
+    double first = rate * 10 * 27, day = 86400 * (640 + (8500 + (first < 1830 ? first : 1830)) / 10 + 35.4 * rate);
     assert_true(fabs(store.device_mb_day - day / 1e6) < 1e-6 && fabs(store.device_bytes_reading - day / rate / 86400) < 1e-6);
     config->store.card_bytes = 32000000000;
     config->store.card_cycles = 3000;
