@@ -39,8 +39,12 @@ static void on_start(struct engine *engine, const struct event *event) {
     core_on_start(&engine->core, &event->now, event->start.start, event->start.image);
     if (event->start.last_words)
         core_on_last_words(&engine->core, &event->now, event->start.last_words, event->start.restarted_for);
-    for (unsigned i = 0; i < engine->config->uplinks_count; i++)
-        uplink_on_start(&engine->uplinks[i], &event->now, event->start.start, event->start.seed, event->start.image);
+    for (unsigned i = 0; i < engine->config->uplinks_count; i++) {
+        struct uplink *uplink = &engine->uplinks[i];
+        uplink_on_start(uplink, &event->now, event->start.start, event->start.seed, event->start.image);
+        for (unsigned lane = 0; lane < LANES_COUNT; lane++)
+            journal_watch(&engine->core.journal, event->start.image->uplink_numbers[i], (enum lane)lane, &uplink->flows[lane].cursor);
+    }
 }
 
 static void on_stop(struct engine *engine, const struct event *event) {

@@ -223,8 +223,8 @@ void core_on_start(struct core *core, const struct now *now, uint64_t start, con
     publisher_start(&core->publisher, image->uplink_numbers);
     core->clock_known = true;
     for (unsigned i = 0; i < core->config->uplinks_count; i++) {
-        core->uplink_bits[i] = (uint16_t)(1u << image->uplink_numbers[i]);
-        core->uplinks_mask |= core->uplink_bits[i];
+        core->uplink_numbers[i] = image->uplink_numbers[i];
+        core->uplinks_mask |= (uint16_t)(1u << image->uplink_numbers[i]);
     }
     trace_add(core->trace, now->mono_us, TRACE_INFO, "start gateway=%s devices=%u points=%u alarms=%u uplinks=%u next_seq=%llu",
               core->config->gateway_id, core->config->devices_count, core->config->points_count, core->config->alarms_count,

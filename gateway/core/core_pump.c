@@ -19,12 +19,15 @@ void core_pump_writes(struct core *core, const struct now *now, struct effects *
 
 /* ---- the store ---- */
 
-static void seal_gap(struct core *core, const struct now *now, uint16_t uplinks, const struct gap_event *event) {
+/* To the uplink that missed something, and to no other. */
+static void seal_gap(struct core *core, const struct now *now, unsigned uplink, const struct gap_event *event) {
     uint8_t bytes[sizeof(*event) + 32];
     struct bytes_writer body;
     bytes_writer_init(&body, bytes, sizeof(bytes));
     entry_put_gap(&body, event);
-    core_seal_event_for(core, now, uplinks, LANE_EVENT, ENTRY_GAP, &body);
+    core_seal_event_for(core, now, (uint16_t)(1u << core->uplink_numbers[uplink]), LANE_EVENT, ENTRY_GAP, &body);
+    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap uplink=%s lane=%s count=%llu why=%s", core->config->uplinks[uplink].name,
+              lane_name((enum lane)event->lane), (unsigned long long)event->count, event->why);
 }
 
 static bool gap_pending(const struct core *core) {
@@ -37,29 +40,26 @@ static bool gap_pending(const struct core *core) {
     return pending;
 }
 
-/* What memory lost nobody has counted by uplink: it is told to all. */
 static void tell_lost(struct core *core, const struct now *now, enum lane index) {
     struct journal_lane *lane = &core->journal.lanes[index];
-    if (!lane->untold)
-        return;
-    struct gap_event event = {.lane = (uint8_t)index, .from_seq = lane->untold_from, .to_seq = lane->untold_to, .count = lane->untold,
-                              .why = "the store does not take entries and memory is full"};
+    core->counters->lost[index] += lane->untold;
     lane->untold = 0;
-    core->counters->lost[index] += event.count;
-    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap lane=%s count=%llu why=%s", lane_name(index), (unsigned long long)event.count, event.why);
-    seal_gap(core, now, core->uplinks_mask, &event);
+    for (unsigned u = 0; u < core->config->uplinks_count; u++) {
+        struct journal_missed *missed = &lane->missed[core->uplink_numbers[u]];
+        struct gap_event event = {.lane = (uint8_t)index, .from_seq = missed->from, .to_seq = missed->to, .count = missed->count,
+                                  .why = "the store does not take entries and memory is full"};
+        missed->count = 0;
+        if (event.count)
+            seal_gap(core, now, u, &event);
+    }
 }
 
 static void tell_evicted(struct core *core, const struct now *now, unsigned uplink, enum lane lane) {
-    uint64_t count = core->evicted[uplink][lane].count;
-    if (!count)
-        return;
     struct gap_event event = {.lane = (uint8_t)lane, .from_seq = core->evicted[uplink][lane].from_seq, .to_seq = core->evicted[uplink][lane].to_seq,
-                              .count = count, .why = "the room or the time for undelivered entries is used up"};
+                              .count = core->evicted[uplink][lane].count, .why = "the room or the time for undelivered entries is used up"};
     core->evicted[uplink][lane].count = 0;
-    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap uplink=%s lane=%s count=%llu why=%s", core->config->uplinks[uplink].name, lane_name(lane),
-              (unsigned long long)count, event.why);
-    seal_gap(core, now, core->uplink_bits[uplink], &event);
+    if (event.count)
+        seal_gap(core, now, uplink, &event);
 }
 
 static void tell_gaps(struct core *core, const struct now *now) {

@@ -34,6 +34,11 @@ void journal_start(struct journal *journal, uint64_t start, uint64_t next_seq) {
     }
 }
 
+void journal_watch(struct journal *journal, unsigned number, enum lane lane, const struct cursor *cursor) {
+    CHECK(number < UPLINKS_MAX);
+    journal->cursors[number][lane] = cursor;
+}
+
 static struct journal_slot *slot_at(const struct journal_lane *lane, uint32_t index) {
     return &lane->slots[(lane->first + index) % lane->slots_size];
 }
@@ -48,13 +53,35 @@ static void lose(struct journal_lane *lane, uint64_t from_seq, uint64_t to_seq, 
     lane->lost += count;
 }
 
+static void miss(struct journal_missed *sum, const struct journal_missed *more) {
+    if (!more->count)
+        return;
+    if (!sum->count || more->from < sum->from)
+        sum->from = more->from;
+    if (!sum->count || more->to > sum->to)
+        sum->to = more->to;
+    sum->count += more->count;
+}
+
+/* For whom it is and who has not got it. */
+static void missed_by(const struct journal *journal, enum lane lane, const struct journal_slot *slot, struct journal_missed missed[UPLINKS_MAX]) {
+    for (unsigned i = 0; i < UPLINKS_MAX; i++) {
+        const struct cursor *cursor = journal->cursors[i][lane];
+        if ((slot->uplinks >> i & 1) && (!cursor || cursor_next(cursor, slot->seq) == slot->seq))
+            miss(&missed[i], &(struct journal_missed){slot->seq, slot->seq, 1});
+    }
+}
+
 /* An entry that is on its way to the store is lost only if the store then fails. */
-static void drop_oldest(struct journal_lane *lane) {
+static void drop_oldest(struct journal *journal, enum lane index) {
+    struct journal_lane *lane = &journal->lanes[index];
     const struct journal_slot *slot = slot_at(lane, 0);
     if (slot->seq > lane->storing_seq) {
         lane->unstored_bytes -= slot->size;
         lose(lane, slot->seq, slot->seq, 1);
+        missed_by(journal, index, slot, lane->missed);
     } else if (slot->seq > lane->durable_seq) {
+        missed_by(journal, index, slot, lane->under_way_missed);
         if (!lane->under_way_dropped++)
             lane->under_way_dropped_from = slot->seq;
         lane->under_way_dropped_to = slot->seq;
@@ -65,14 +92,15 @@ static void drop_oldest(struct journal_lane *lane) {
 }
 
 /* Makes room for `size` bytes in one piece and returns their offset. What lies in the way is always the oldest. */
-static uint32_t make_room(struct journal_lane *lane, uint32_t size) {
+static uint32_t make_room(struct journal *journal, enum lane index, uint32_t size) {
+    struct journal_lane *lane = &journal->lanes[index];
     CHECK(size <= lane->size);
     if (lane->count == lane->slots_size)
-        drop_oldest(lane);
+        drop_oldest(journal, index);
     uint32_t at = lane->write_at;
     if (lane->size - at < size) {
         while (lane->count && slot_at(lane, 0)->offset >= at) /* the rest of the ring's end */
-            drop_oldest(lane);
+            drop_oldest(journal, index);
         at = 0;
     }
     while (lane->count) {
@@ -80,7 +108,7 @@ static uint32_t make_room(struct journal_lane *lane, uint32_t size) {
         bool in_the_way = oldest->offset < at + size && at < oldest->offset + oldest->size;
         if (!in_the_way)
             break;
-        drop_oldest(lane);
+        drop_oldest(journal, index);
     }
     return at;
 }
@@ -89,7 +117,7 @@ uint64_t journal_seal(struct journal *journal, struct entry *entry) {
     struct journal_lane *lane = &journal->lanes[entry->lane];
     uint32_t size = ENTRY_HEADER_SIZE + entry->body_size;
     CHECK(entry->body_size <= ENTRY_SIZE);
-    uint32_t at = make_room(lane, size);
+    uint32_t at = make_room(journal, entry->lane, size);
     entry->seq = journal->next_seq++;
     entry->start = journal->start;
     struct bytes_writer writer;
@@ -167,9 +195,12 @@ void journal_stored(struct journal *journal, enum lane lane_index, uint64_t last
             lane->unstored_bytes += slot_at(lane, i)->size;
         if (lane->under_way_dropped)
             lose(lane, lane->under_way_dropped_from, lane->under_way_dropped_to, lane->under_way_dropped);
+        for (unsigned i = 0; i < UPLINKS_MAX; i++)
+            miss(&lane->missed[i], &lane->under_way_missed[i]);
         lane->storing_seq = lane->durable_seq;
     }
     lane->under_way_dropped = 0;
+    memset(lane->under_way_missed, 0, sizeof(lane->under_way_missed));
 }
 
 bool journal_durable(const struct journal *journal) {

@@ -5,11 +5,13 @@
  * Invariants (journal_check), per lane:
  *  1. Seqs ascend along the ring; every entry in memory lies in one piece.
  *  2. durable_seq <= storing_seq <= newest_seq; storing_seq == durable_seq while nothing is under way to the store.
- *  3. Sealing never fails. When the ring is full the oldest entry goes; if it was not durable it is counted as lost. */
+ *  3. Sealing never fails. When the ring is full the oldest entry goes; if it was not durable it is counted as lost, and for each uplink
+ *     that has not acknowledged it as missed. */
 #ifndef YANHUO_JOURNAL_H
 #define YANHUO_JOURNAL_H
 
 #include "base/arena.h"
+#include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
 
 #define JOURNAL_READING_SIZE (1u << 20) /* 7 s of 10,000 readings a second: a disk may stall that long and nothing is lost */
@@ -23,6 +25,10 @@ struct journal_slot {
     uint16_t uplinks;
 };
 
+struct journal_missed { /* entries that an uplink will not get; count 0: none */
+    uint64_t from, to, count;
+};
+
 struct journal_lane {
     uint8_t *bytes; /* ring; an entry never wraps */
     uint32_t size, write_at;
@@ -34,11 +40,13 @@ struct journal_lane {
     uint64_t under_way_dropped, under_way_dropped_from, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
     uint64_t lost;                                                            /* dropped before they were durable */
     uint64_t untold, untold_from, untold_to;                                  /* of those: not yet told as a gap */
+    struct journal_missed missed[UPLINKS_MAX], under_way_missed[UPLINKS_MAX]; /* by durable number: of `untold`, and of what is under way */
 };
 
 struct journal {
     struct journal_lane lanes[LANES_COUNT];
     uint64_t next_seq, start;
+    const struct cursor *cursors[UPLINKS_MAX][LANES_COUNT]; /* by durable number; NULL: nothing is known of it */
 };
 
 /* A run of sealed entries for the store. */
@@ -51,6 +59,9 @@ struct journal_run {
 void journal_init(struct journal *journal, struct arena *arena);
 /* Everything below next_seq belongs to earlier starts and is the store's. */
 void journal_start(struct journal *journal, uint64_t start, uint64_t next_seq);
+
+/* What the uplink of this number has acknowledged stands here from now on; the cursor stays its owner's. */
+void journal_watch(struct journal *journal, unsigned number, enum lane lane, const struct cursor *cursor);
 
 /* Seals an entry: gives it seq and start. Returns its seq. The body must fit ENTRY_SIZE. */
 uint64_t journal_seal(struct journal *journal, struct entry *entry);

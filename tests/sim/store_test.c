@@ -233,21 +233,21 @@ static void s206_memory_used_up(void **state) {
                  "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
                  "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
                  "[    20.009] store fails: the operating system reported an error; entries stay in memory\n"
-                 "[   768.001] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
-                 "[   778.001] gap lane=reading count=50 why=the store does not take entries and memory is full\n"
-                 "[   798.001] gap lane=reading count=100 why=the store does not take entries and memory is full\n"
-                 "[   838.001] gap lane=reading count=200 why=the store does not take entries and memory is full\n"
-                 "[   900.057] store works again\n"
-                 "[   900.057] gap lane=reading count=310 why=the store does not take entries and memory is full\n"
-                 "[   910.057] gap lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   778.001] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   798.001] gap uplink=city lane=reading count=100 why=the store does not take entries and memory is full\n"
+                 "[   838.001] gap uplink=city lane=reading count=200 why=the store does not take entries and memory is full\n"
+                 "[   900.289] store works again\n"
+                 "[   900.289] gap uplink=city lane=reading count=311 why=the store does not take entries and memory is full\n"
                  "[   955.564] uplink city up mqtt=5 window=100\n"
                  "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=50 why=the store does not take entries and memory is full replayed\n"
                  "[   955.569] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
                  "[   955.569] city <- event gap lane=reading count=200 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=310 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n");
-    assert_int_equal(world->gaps_told[0][LANE_READING], world_counters(world)->lost[LANE_READING]);
+                 "[   955.569] city <- event gap lane=reading count=311 why=the store does not take entries and memory is full replayed\n");
+    uint64_t missed = 0; /* the first fifty had arrived before the link broke: they are lost here, and no gap */
+    for (uint64_t seq = 1; seq <= world->newest_seq; seq++)
+        missed += (world->ledger[seq].told_lanes >> LANE_READING & 1) && !world->ledger[seq].received && !world->ledger[seq].durable;
+    assert_int_equal(world->gaps_told[0][LANE_READING], missed);
+    assert_int_equal(world_counters(world)->lost[LANE_READING], missed + 50);
     world_close(world);
 }
 

@@ -93,6 +93,34 @@ static void test_largest_entry(void **state) {
     arena_done(&arena);
 }
 
+/* Three uplinks: one has got everything, one the first three, of one nothing is known. */
+static void test_who_missed_what(void **state) {
+    (void)state;
+    struct arena arena;
+    struct journal journal;
+    struct journal_run run;
+    const struct cursor all = {.low = UINT64_MAX - 1}, some = {.low = 101, .ranges_count = 1, .ranges = {{105, 105}}};
+    begin(&journal, &arena);
+    journal_watch(&journal, 0, LANE_EVENT, &all);
+    journal_watch(&journal, 1, LANE_EVENT, &some);
+    for (unsigned i = 0; i < 10; i++)
+        put(&journal, LANE_EVENT, 7, 100);
+    assert_true(journal_take(&journal, LANE_EVENT, &run)); /* 100 .. 109 are under way */
+    while (journal_memory_from(&journal, LANE_EVENT) <= 112)
+        put(&journal, LANE_EVENT, journal.next_seq < 112 ? 7 : 1, ENTRY_SIZE);
+    const struct journal_missed *missed = journal.lanes[LANE_EVENT].missed;
+    assert_true(missed[0].count == 0);
+    assert_true(missed[1].from == 110 && missed[1].to == 111 && missed[1].count == 2); /* what came later is not for it */
+    journal_stored(&journal, LANE_EVENT, 109, false);
+    assert_true(missed[0].count == 0);
+    assert_true(missed[1].from == 102 && missed[1].to == 111 && missed[1].count == 2 + 7);
+    assert_true(missed[2].from == 100 && missed[2].to == 111 && missed[2].count == 2 + 10);
+    assert_true(journal_take(&journal, LANE_EVENT, &run));
+    journal_stored(&journal, LANE_EVENT, run.last_seq, true); /* nothing of it went meanwhile */
+    assert_true(missed[2].count == 2 + 10);
+    arena_done(&arena);
+}
+
 /* The store fails after the ring has gone over the run it was given and over what came after it. */
 static void test_gap_names_all_that_was_lost(void **state) {
     (void)state;
@@ -299,7 +327,8 @@ static void test_slots_run_out_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lanes_share_numbers), cmocka_unit_test(test_store),
-        cmocka_unit_test(test_largest_entry),       cmocka_unit_test(test_gap_names_all_that_was_lost),
+        cmocka_unit_test(test_largest_entry),       cmocka_unit_test(test_who_missed_what),
+        cmocka_unit_test(test_gap_names_all_that_was_lost),
         cmocka_unit_test(test_slots_run_out_first), cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
