@@ -153,6 +153,17 @@ static bool complete(void) {
     return world.last_alarm && seq > world.last_alarm;
 }
 
+static void print_missing(void) {
+    unsigned told = 0;
+    printf("last alarm %llu; missing:", world.last_alarm);
+    for (unsigned long long seq = 1; seq <= world.last_alarm && told < 20; seq++)
+        if (!world.seen[seq]) {
+            printf(" %llu", seq);
+            told++;
+        }
+    printf("\n");
+}
+
 static void restarted_at_random(void **state) {
     (void)state;
     bool soak = getenv("YANHUO_SOAK") != NULL;
@@ -175,6 +186,8 @@ static void restarted_at_random(void **state) {
         subscriber_read(&world.subscriber, 20);
     printf("%u restarts: %u entries received, %u twice or more, %u of %u changes of the alarm\n", restarts, world.received, world.twice, world.alarms,
            world.changes);
+    if (!complete())
+        print_missing();
     assert_true(complete());
     assert_true(world.alarms > world.changes / 2 && world.received > 10 * restarts);
 }
