@@ -16,7 +16,11 @@
 
 #include <cmocka.h>
 
+#include "base/now.h"
+
 #define LINE_MAX_SIZE (1 << 17)
+#define READY_TOPIC "yanhuo/v1/t/ready" /* retained before: its arrival tells that the subscription stands */
+#define READY_US 20000000
 
 static void become(const char *port, const char *client_id) {
     const char *arguments[] = {"stdbuf", "-oL", "mosquitto_sub", "-p", port, "-q", "1", "-t", "yanhuo/v1/t/#", "-F", "%t %p", NULL, NULL, NULL, NULL};
@@ -47,6 +51,13 @@ void subscriber_start(struct subscriber *subscriber, uint16_t port, const char *
         become(port_text, client_id);
     }
     close(out[1]);
+    char command[160];
+    snprintf(command, sizeof(command), "mosquitto_pub -p %s -q 1 -r -t " READY_TOPIC " -m yes", port_text);
+    assert_int_equal(system(command), 0);
+    for (int64_t end_us = now_mono_us() + READY_US; !subscriber->ready;) {
+        assert_true(now_mono_us() < end_us);
+        subscriber_read(subscriber, 20);
+    }
 }
 
 void subscriber_read(struct subscriber *subscriber, int wait_ms) {
@@ -58,7 +69,10 @@ void subscriber_read(struct subscriber *subscriber, int wait_ms) {
         char *begin = subscriber->line, *end;
         while ((end = memchr(begin, '\n', subscriber->line_size - (size_t)(begin - subscriber->line)))) {
             *end = '\0';
-            subscriber->take(begin);
+            if (strncmp(begin, READY_TOPIC " ", sizeof(READY_TOPIC)) == 0)
+                subscriber->ready = true;
+            else
+                subscriber->take(begin);
             begin = end + 1;
         }
         subscriber->line_size -= (size_t)(begin - subscriber->line);

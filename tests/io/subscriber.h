@@ -3,6 +3,7 @@
 #ifndef TESTS_SUBSCRIBER_H
 #define TESTS_SUBSCRIBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,10 +13,11 @@ struct subscriber {
     int fd; /* what it prints */
     char *line;
     size_t line_size;
+    bool ready; /* subscribed: what is published from now on comes */
     void (*take)(const char *line);
 };
 
-/* With a client id its session is durable, and it is quiet about a broker that is away; NULL: neither. */
+/* Waits until it has subscribed. With a client id its session is durable, and it is quiet about a broker that is away; NULL: neither. */
 void subscriber_start(struct subscriber *subscriber, uint16_t port, const char *client_id, void (*take)(const char *line));
 /* Takes every line that is there; waits for the first as long as `wait_ms`. */
 void subscriber_read(struct subscriber *subscriber, int wait_ms);
