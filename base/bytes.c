@@ -39,15 +39,21 @@ void bytes_put_u64(struct bytes_writer *writer, uint64_t value) {
     bytes_put_raw(writer, bytes, sizeof(bytes));
 }
 
+/* Straight to its place where the longest has room: every number of every reading comes through here. */
 void bytes_put_varint(struct bytes_writer *writer, uint64_t value) {
-    uint8_t bytes[VARINT_BYTES_MAX];
+    uint8_t aside[VARINT_BYTES_MAX];
+    bool room = !writer->full && writer->size - writer->length >= VARINT_BYTES_MAX;
+    uint8_t *bytes = room ? writer->bytes + writer->length : aside;
     size_t length = 0;
     while (value >= 0x80) {
         bytes[length++] = (uint8_t)(value | 0x80);
         value >>= 7;
     }
     bytes[length++] = (uint8_t)value;
-    bytes_put_raw(writer, bytes, length);
+    if (room)
+        writer->length += length;
+    else
+        bytes_put_raw(writer, aside, length);
 }
 
 void bytes_put_zigzag(struct bytes_writer *writer, int64_t value) {

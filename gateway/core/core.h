@@ -145,6 +145,7 @@ struct core {
     struct { /* told by the store, not yet by us */
         uint64_t from_seq, to_seq, count;
     } evicted[UPLINKS_MAX][LANES_COUNT];
+    bool evicted_any; /* a count in there is not 0 */
     uint8_t uplink_numbers[UPLINKS_MAX]; /* configuration index -> durable number, which is a bit of an entry's mask */
     uint16_t uplinks_mask; /* durable numbers of all uplinks: whom events are for */
     const char *by; /* whose command is being carried out, or NULL: nobody's */

@@ -31,12 +31,9 @@ static void seal_gap(struct core *core, const struct now *now, unsigned uplink, 
 }
 
 static bool gap_pending(const struct core *core) {
-    bool pending = false;
-    for (unsigned i = 0; i < LANES_COUNT; i++) {
+    bool pending = core->evicted_any;
+    for (unsigned i = 0; i < LANES_COUNT; i++)
         pending = pending || core->journal.lanes[i].untold;
-        for (unsigned u = 0; u < core->config->uplinks_count; u++)
-            pending = pending || core->evicted[u][i].count;
-    }
     return pending;
 }
 
@@ -75,6 +72,7 @@ static void tell_gaps(struct core *core, const struct now *now) {
     for (unsigned u = 0; u < core->config->uplinks_count; u++)
         for (unsigned i = 0; i < LANES_COUNT; i++)
             tell_evicted(core, now, u, (enum lane)i);
+    core->evicted_any = false;
 }
 
 void core_on_stored(struct core *core, const struct event *event) {
@@ -85,6 +83,7 @@ void core_on_stored(struct core *core, const struct event *event) {
     core->counters->store_failures += !ok;
     records_stored(&core->records, lane, ok);
     if (event->stored.evicted_count) {
+        core->evicted_any = true;
         enum lane evicted_lane = event->stored.evicted_lane;
         uint16_t uplink = event->stored.evicted_uplink;
         if (!core->evicted[uplink][evicted_lane].count)
