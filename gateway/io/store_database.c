@@ -91,6 +91,8 @@ enum err database_open(const char *path, enum database_mode mode, struct databas
         return ERR_NOMEM;
     }
     fail(database, code);
+    if (mode == DATABASE_SHARED || mode == DATABASE_READER) /* seldom used: what the library keeps at hand for speed would only lie there */
+        (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS);
     if (!writes) {
