@@ -16,7 +16,7 @@
 #define HISTORY_VERSION 4 /* 1 had no rollups, 2 no blocks of the tail, 3 no hours; all get them, and hours are folded as time permits */
 #define POOL_BLOCK_SIZE 120       /* 30 to 40 readings; one series at one a minute wastes little */
 #define POOL_READING_SIZE 4       /* bytes set aside for one: sensors' numbers take about 3 */
-#define POOL_BYTES_MAX (1u << 19) /* a slot of 600 readings a second; 1,000 are written every 200 s, and folded into one piece later */
+#define POOL_BYTES_MAX (3u << 17) /* a slot of 450 readings a second; 1,000 are written every 150 s, and folded into one piece later */
 
 struct history;
 
