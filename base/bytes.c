@@ -25,18 +25,19 @@ void bytes_put_u8(struct bytes_writer *writer, uint8_t value) {
     bytes_put_raw(writer, &value, 1);
 }
 
-void bytes_put_u32(struct bytes_writer *writer, uint32_t value) {
-    uint8_t bytes[4];
-    for (unsigned i = 0; i < 4; i++)
+static inline void put_little(struct bytes_writer *writer, uint64_t value, unsigned size) {
+    uint8_t bytes[8];
+    for (unsigned i = 0; i < size; i++)
         bytes[i] = (uint8_t)(value >> (8 * i));
-    bytes_put_raw(writer, bytes, sizeof(bytes));
+    bytes_put_raw(writer, bytes, size);
+}
+
+void bytes_put_u32(struct bytes_writer *writer, uint32_t value) {
+    put_little(writer, value, 4);
 }
 
 void bytes_put_u64(struct bytes_writer *writer, uint64_t value) {
-    uint8_t bytes[8];
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    bytes_put_raw(writer, bytes, sizeof(bytes));
+    put_little(writer, value, 8);
 }
 
 /* Straight to its place where the longest has room: every number of every reading comes through here. */
@@ -93,20 +94,20 @@ uint8_t bytes_get_u8(struct bytes_reader *reader) {
     return bytes ? bytes[0] : 0;
 }
 
-uint32_t bytes_get_u32(struct bytes_reader *reader) {
-    const uint8_t *bytes = bytes_get_raw(reader, 4);
-    uint32_t value = 0;
-    for (unsigned i = 0; bytes && i < 4; i++)
-        value |= (uint32_t)bytes[i] << (8 * i);
+static inline uint64_t get_little(struct bytes_reader *reader, unsigned size) {
+    const uint8_t *bytes = bytes_get_raw(reader, size);
+    uint64_t value = 0;
+    for (unsigned i = 0; bytes && i < size; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
     return value;
 }
 
+uint32_t bytes_get_u32(struct bytes_reader *reader) {
+    return (uint32_t)get_little(reader, 4);
+}
+
 uint64_t bytes_get_u64(struct bytes_reader *reader) {
-    const uint8_t *bytes = bytes_get_raw(reader, 8);
-    uint64_t value = 0;
-    for (unsigned i = 0; bytes && i < 8; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
+    return get_little(reader, 8);
 }
 
 uint64_t bytes_get_varint(struct bytes_reader *reader) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of one place, from top to bottom: its head; an item for each alarm, the most urgent class first, in the order of the
- * configuration within a class; the devices whose silence is an alarm; what is not watched, and why: something is missing, or the site removed it. Everything stands in the
- * configuration: an alarm that a site wrote itself is an item like one of the ready rules, only without remedy and basis when it
+ * configuration within a class; the devices whose silence is an alarm; what is not watched, and why: something is missing, or the site
+ * removed it. Everything stands in the configuration: an alarm that a site wrote itself is an item like one of the ready rules, only without remedy and basis when it
  * has none. Chinese comes first where both languages are wanted; an item has one number and one box to tick. */
 #include "config/checklist.h"
 

@@ -189,9 +189,7 @@ static void take_store_message(struct bridge *bridge, uint32_t kind, const void 
         event->stored.last_seq = stored->last_seq;
         event->stored.evicted_uplink = stored->evicted_uplink;
         event->stored.evicted_lane = stored->evicted_lane;
-        event->stored.evicted_from = stored->evicted_from;
-        event->stored.evicted_to = stored->evicted_to;
-        event->stored.evicted_count = stored->evicted_count;
+        event->stored.evicted = stored->evicted;
     } else {
         const struct store_rows *rows = message;
         event->kind = EVENT_ROWS;

@@ -142,9 +142,7 @@ struct core {
     int64_t disk_due_us;          /* none before */
     bool disk_untold;             /* changed since the last event, which was a moment ago */
     int64_t gap_due_us, gap_pause_us;
-    struct { /* told by the store, not yet by us */
-        uint64_t from_seq, to_seq, count;
-    } evicted[UPLINKS_MAX][LANES_COUNT];
+    struct missed evicted[UPLINKS_MAX][LANES_COUNT]; /* told by the store, not yet by us */
     bool evicted_any; /* a count in there is not 0 */
     uint8_t uplink_numbers[UPLINKS_MAX]; /* configuration index -> durable number, which is a bit of an entry's mask */
     uint16_t uplinks_mask; /* durable numbers of all uplinks: whom events are for */

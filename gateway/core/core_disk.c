@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store says of its disk: kept for health, and told as an event when it changes:
  *   durable <--> volatile,  room <--> full,  a damaged file put aside
- * At most one event in CORE_DISK_EVERY_US, so that a disk that comes and goes makes no flood; what changed meanwhile is told when that is over,
- * as it is then. */
+ * At most one event in CORE_DISK_EVERY_US, so that a disk that comes and goes makes no flood; what changed meanwhile is told when that
+ * is over, as it is then. */
 #include "gateway/core/core_parts.h"
 
 #define CORE_DISK_EVERY_US 10000000
@@ -35,9 +35,10 @@ void core_on_disk(struct core *core, const struct now *now, const struct disk_st
 }
 
 void core_disk_on_time(struct core *core, const struct now *now) {
+    if (!core->disk_untold || now->mono_us < core->disk_due_us)
+        return;
     struct disk_status disk = core->vitals.disk;
-    if (core->disk_untold && now->mono_us >= core->disk_due_us)
-        core_on_disk(core, now, &disk);
+    core_on_disk(core, now, &disk);
 }
 
 int64_t core_disk_next_wake(const struct core *core) {

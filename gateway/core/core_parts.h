@@ -8,6 +8,7 @@
  *   core_people.c    walk tests and problems
  *   core_records.c  what is saved beside entries
  *   core_removed.c  what is saved and no longer configured
+ *   core_disk.c     what the store says of its disk
  *   core_vitals.c   parts of the gateway itself: their alarms, replacements, restarts
  *   core_pump.c     state becomes effects */
 #ifndef YANHUO_CORE_PARTS_H
@@ -73,8 +74,6 @@ void core_derive_on_time(struct core *core, const struct now *now);
 
 /* ---- core_people.c---- */
 void core_problem_on_alarm(struct core *core, const struct now *now, uint16_t alarm);
-void core_disk_on_time(struct core *core, const struct now *now);
-int64_t core_disk_next_wake(const struct core *core);
 /* The alarm is open since before: so is its problem, although a power cut may have come between their commits. */
 void core_problem_on_restored(struct core *core, const struct now *now, uint16_t alarm);
 void core_problem_tell(struct core *core, const struct now *now, unsigned problem, const char *by, const char *what);
@@ -98,6 +97,10 @@ void core_record_problem(struct core *core, unsigned problem, uint64_t event_seq
 void core_record_removed(struct core *core, uint16_t item, enum lane lane, uint64_t event_seq);
 void core_record_put(void *core, uint32_t slot, struct record_save *ret_save);
 void core_records_on_start(struct core *core, const struct now *now, const struct store_image *image);
+
+/* ---- core_disk.c ---- */
+void core_disk_on_time(struct core *core, const struct now *now);
+int64_t core_disk_next_wake(const struct core *core);
 
 /* ---- core_removed.c ---- */
 void core_removed_init(struct core *core, struct arena *arena);

@@ -20,43 +20,26 @@ void core_pump_writes(struct core *core, const struct now *now, struct effects *
 /* ---- the store ---- */
 
 /* To the uplink that missed something, and to no other. */
-static void seal_gap(struct core *core, const struct now *now, unsigned uplink, const struct gap_event *event) {
-    uint8_t bytes[sizeof(*event) + 32];
+static void tell_missed(struct core *core, const struct now *now, unsigned uplink, enum lane lane, struct missed *missed, const char *why) {
+    if (!missed->count)
+        return;
+    struct gap_event event = {.lane = (uint8_t)lane, .from_seq = missed->from, .to_seq = missed->to, .count = missed->count};
+    (void)text_copy(event.why, sizeof(event.why), why);
+    missed->count = 0;
+    uint8_t bytes[sizeof(event) + 32];
     struct bytes_writer body;
     bytes_writer_init(&body, bytes, sizeof(bytes));
-    entry_put_gap(&body, event);
+    entry_put_gap(&body, &event);
     core_seal_event_for(core, now, (uint16_t)(1u << core->uplink_numbers[uplink]), LANE_EVENT, ENTRY_GAP, &body);
-    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap uplink=%s lane=%s count=%llu why=%s", core->config->uplinks[uplink].name,
-              lane_name((enum lane)event->lane), (unsigned long long)event->count, event->why);
+    trace_add(core->trace, now->mono_us, TRACE_ERROR, "gap uplink=%s lane=%s count=%llu why=%s", core->config->uplinks[uplink].name, lane_name(lane),
+              (unsigned long long)event.count, why);
 }
 
 static bool gap_pending(const struct core *core) {
     bool pending = core->evicted_any;
     for (unsigned i = 0; i < LANES_COUNT; i++)
-        pending = pending || core->journal.lanes[i].untold;
+        pending = pending || core->journal.lanes[i].untold.count;
     return pending;
-}
-
-static void tell_lost(struct core *core, const struct now *now, enum lane index) {
-    struct journal_lane *lane = &core->journal.lanes[index];
-    core->counters->lost[index] += lane->untold;
-    lane->untold = 0;
-    for (unsigned u = 0; u < core->config->uplinks_count; u++) {
-        struct journal_missed *missed = &lane->missed[core->uplink_numbers[u]];
-        struct gap_event event = {.lane = (uint8_t)index, .from_seq = missed->from, .to_seq = missed->to, .count = missed->count,
-                                  .why = "the store does not take entries and memory is full"};
-        missed->count = 0;
-        if (event.count)
-            seal_gap(core, now, u, &event);
-    }
-}
-
-static void tell_evicted(struct core *core, const struct now *now, unsigned uplink, enum lane lane) {
-    struct gap_event event = {.lane = (uint8_t)lane, .from_seq = core->evicted[uplink][lane].from_seq, .to_seq = core->evicted[uplink][lane].to_seq,
-                              .count = core->evicted[uplink][lane].count, .why = "the room or the time for undelivered entries is used up"};
-    core->evicted[uplink][lane].count = 0;
-    if (event.count)
-        seal_gap(core, now, uplink, &event);
 }
 
 static void tell_gaps(struct core *core, const struct now *now) {
@@ -67,11 +50,16 @@ static void tell_gaps(struct core *core, const struct now *now) {
     if (core->gap_pause_us > CORE_GAP_EVERY_MAX_US)
         core->gap_pause_us = CORE_GAP_EVERY_MAX_US;
     core->gap_due_us = now->mono_us + core->gap_pause_us;
-    for (unsigned i = 0; i < LANES_COUNT; i++)
-        tell_lost(core, now, (enum lane)i);
+    for (unsigned i = 0; i < LANES_COUNT; i++) {
+        struct journal_lane *lane = &core->journal.lanes[i];
+        core->counters->lost[i] += lane->untold.count;
+        lane->untold.count = 0;
+        for (unsigned u = 0; u < core->config->uplinks_count; u++)
+            tell_missed(core, now, u, (enum lane)i, &lane->missed[core->uplink_numbers[u]], "the store does not take entries and memory is full");
+    }
     for (unsigned u = 0; u < core->config->uplinks_count; u++)
         for (unsigned i = 0; i < LANES_COUNT; i++)
-            tell_evicted(core, now, u, (enum lane)i);
+            tell_missed(core, now, u, (enum lane)i, &core->evicted[u][i], "the room or the time for undelivered entries is used up");
     core->evicted_any = false;
 }
 
@@ -82,16 +70,13 @@ void core_on_stored(struct core *core, const struct event *event) {
     core->store_retry_us[lane] = ok ? 0 : event->now.mono_us + CORE_STORE_RETRY_US;
     core->counters->store_failures += !ok;
     records_stored(&core->records, lane, ok);
-    if (event->stored.evicted_count) {
-        core->evicted_any = true;
+    if (event->stored.evicted.count) {
         enum lane evicted_lane = event->stored.evicted_lane;
         uint16_t uplink = event->stored.evicted_uplink;
-        if (!core->evicted[uplink][evicted_lane].count)
-            core->evicted[uplink][evicted_lane].from_seq = event->stored.evicted_from;
-        core->evicted[uplink][evicted_lane].to_seq = event->stored.evicted_to;
-        core->evicted[uplink][evicted_lane].count += event->stored.evicted_count;
-        core->counters->evicted[evicted_lane] += event->stored.evicted_count;
-        core->counters->uplinks[uplink].evicted += event->stored.evicted_count;
+        missed_add(&core->evicted[uplink][evicted_lane], &event->stored.evicted);
+        core->evicted_any = true;
+        core->counters->evicted[evicted_lane] += event->stored.evicted.count;
+        core->counters->uplinks[uplink].evicted += event->stored.evicted.count;
     }
     if (ok == core->store_failing) { /* said once, when it begins and when it ends */
         core->store_failing = !ok;

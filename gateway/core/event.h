@@ -9,6 +9,7 @@
 #include "gateway/core/command.h"
 #include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
+#include "gateway/core/missed.h"
 #include "gateway/core/vitals.h"
 #include "sensors/poller.h"
 
@@ -105,7 +106,7 @@ struct event {
             uint64_t last_seq; /* the run that ended with this seq is durable (err OK) or is to be tried again */
             uint16_t evicted_uplink; /* entries that it has not got and never will: for room, or older or more than it keeps; count 0: none */
             enum lane evicted_lane;
-            uint64_t evicted_from, evicted_to, evicted_count;
+            struct missed evicted;
         } stored;
         struct {
             uint16_t uplink;

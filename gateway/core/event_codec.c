@@ -146,26 +146,26 @@ static void put_stored(struct bytes_writer *writer, const struct event *event) {
     bytes_put_u8(writer, (uint8_t)event->stored.lane);
     bytes_put_u8(writer, (uint8_t)event->stored.err);
     bytes_put_varint(writer, event->stored.last_seq);
-    bytes_put_varint(writer, event->stored.evicted_count);
-    if (!event->stored.evicted_count)
+    bytes_put_varint(writer, event->stored.evicted.count);
+    if (!event->stored.evicted.count)
         return;
     bytes_put_varint(writer, event->stored.evicted_uplink);
     bytes_put_u8(writer, (uint8_t)event->stored.evicted_lane);
-    bytes_put_varint(writer, event->stored.evicted_from);
-    bytes_put_varint(writer, event->stored.evicted_to);
+    bytes_put_varint(writer, event->stored.evicted.from);
+    bytes_put_varint(writer, event->stored.evicted.to);
 }
 
 static void get_stored(struct bytes_reader *reader, struct event *event) {
     event->stored.lane = (enum lane)get_most(reader, LANES_COUNT - 1);
     event->stored.err = (enum err)get_most(reader, ERR_NOMEM);
     event->stored.last_seq = bytes_get_varint(reader);
-    event->stored.evicted_count = bytes_get_varint(reader);
-    if (!event->stored.evicted_count)
+    event->stored.evicted.count = bytes_get_varint(reader);
+    if (!event->stored.evicted.count)
         return;
     event->stored.evicted_uplink = (uint16_t)get_most(reader, UPLINKS_MAX - 1);
     event->stored.evicted_lane = (enum lane)get_most(reader, LANES_COUNT - 1);
-    event->stored.evicted_from = bytes_get_varint(reader);
-    event->stored.evicted_to = bytes_get_varint(reader);
+    event->stored.evicted.from = bytes_get_varint(reader);
+    event->stored.evicted.to = bytes_get_varint(reader);
 }
 
 static void put_rows(struct bytes_writer *writer, const struct event *event) {

@@ -43,32 +43,18 @@ static struct journal_slot *slot_at(const struct journal_lane *lane, uint32_t in
     return &lane->slots[(lane->first + index) % lane->slots_size];
 }
 
-/* Not always in order: a run that fails was given before what has been lost since. */
-static void lose(struct journal_lane *lane, uint64_t from_seq, uint64_t to_seq, uint64_t count) {
-    if (!lane->untold || from_seq < lane->untold_from)
-        lane->untold_from = from_seq;
-    if (!lane->untold || to_seq > lane->untold_to)
-        lane->untold_to = to_seq;
-    lane->untold += count;
-    lane->lost += count;
-}
-
-static void miss(struct journal_missed *sum, const struct journal_missed *more) {
-    if (!more->count)
-        return;
-    if (!sum->count || more->from < sum->from)
-        sum->from = more->from;
-    if (!sum->count || more->to > sum->to)
-        sum->to = more->to;
-    sum->count += more->count;
+static void lose(struct journal_lane *lane, const struct missed *lost) {
+    missed_add(&lane->untold, lost);
+    lane->lost += lost->count;
 }
 
 /* For whom it is and who has not got it. */
-static void missed_by(const struct journal *journal, enum lane lane, const struct journal_slot *slot, struct journal_missed missed[UPLINKS_MAX]) {
+static void missed_by(const struct journal *journal, enum lane lane, const struct journal_slot *slot, const struct missed *one,
+                      struct missed missed[UPLINKS_MAX]) {
     for (unsigned i = 0; i < UPLINKS_MAX; i++) {
         const struct cursor *cursor = journal->cursors[i][lane];
         if ((slot->uplinks >> i & 1) && (!cursor || cursor_next(cursor, slot->seq) == slot->seq))
-            miss(&missed[i], &(struct journal_missed){slot->seq, slot->seq, 1});
+            missed_add(&missed[i], one);
     }
 }
 
@@ -76,15 +62,14 @@ static void missed_by(const struct journal *journal, enum lane lane, const struc
 static void drop_oldest(struct journal *journal, enum lane index) {
     struct journal_lane *lane = &journal->lanes[index];
     const struct journal_slot *slot = slot_at(lane, 0);
+    const struct missed one = {slot->seq, slot->seq, 1};
     if (slot->seq > lane->storing_seq) {
         lane->unstored_bytes -= slot->size;
-        lose(lane, slot->seq, slot->seq, 1);
-        missed_by(journal, index, slot, lane->missed);
+        lose(lane, &one);
+        missed_by(journal, index, slot, &one, lane->missed);
     } else if (slot->seq > lane->durable_seq) {
-        missed_by(journal, index, slot, lane->under_way_missed);
-        if (!lane->under_way_dropped++)
-            lane->under_way_dropped_from = slot->seq;
-        lane->under_way_dropped_to = slot->seq;
+        missed_add(&lane->under_way_dropped, &one);
+        missed_by(journal, index, slot, &one, lane->under_way_missed);
     }
     lane->dropped_seq = slot->seq;
     lane->first = (lane->first + 1) % lane->slots_size;
@@ -193,13 +178,12 @@ void journal_stored(struct journal *journal, enum lane lane_index, uint64_t last
     } else {
         for (uint32_t i = lower_bound(lane, lane->durable_seq + 1); i < lane->count && slot_at(lane, i)->seq <= last_seq; i++)
             lane->unstored_bytes += slot_at(lane, i)->size;
-        if (lane->under_way_dropped)
-            lose(lane, lane->under_way_dropped_from, lane->under_way_dropped_to, lane->under_way_dropped);
+        lose(lane, &lane->under_way_dropped);
         for (unsigned i = 0; i < UPLINKS_MAX; i++)
-            miss(&lane->missed[i], &lane->under_way_missed[i]);
+            missed_add(&lane->missed[i], &lane->under_way_missed[i]);
         lane->storing_seq = lane->durable_seq;
     }
-    lane->under_way_dropped = 0;
+    lane->under_way_dropped.count = 0;
     memset(lane->under_way_missed, 0, sizeof(lane->under_way_missed));
 }
 

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "gateway/core/cursor.h"
 #include "gateway/core/entry.h"
+#include "gateway/core/missed.h"
 
 #define JOURNAL_READING_SIZE (1u << 20) /* 7 s of 10,000 readings a second: a disk may stall that long and nothing is lost */
 #define JOURNAL_EVENT_SIZE (512u << 10) /* about 1,000 events in each of the two event lanes */
@@ -25,10 +26,6 @@ struct journal_slot {
     uint16_t uplinks;
 };
 
-struct journal_missed { /* entries that an uplink will not get; count 0: none */
-    uint64_t from, to, count;
-};
-
 struct journal_lane {
     uint8_t *bytes; /* ring; an entry never wraps */
     uint32_t size, write_at;
@@ -37,10 +34,10 @@ struct journal_lane {
     uint64_t newest_seq, durable_seq, storing_seq;
     uint64_t dropped_seq;                                                     /* newest that has left memory: everything above it is here */
     uint32_t unstored_bytes;                                                  /* sealed and not yet on their way to the store */
-    uint64_t under_way_dropped, under_way_dropped_from, under_way_dropped_to; /* of the run on its way to the store: gone from memory */
-    uint64_t lost;                                                            /* dropped before they were durable */
-    uint64_t untold, untold_from, untold_to;                                  /* of those: not yet told as a gap */
-    struct journal_missed missed[UPLINKS_MAX], under_way_missed[UPLINKS_MAX]; /* by durable number: of `untold`, and of what is under way */
+    struct missed under_way_dropped; /* of the run on its way to the store: gone from memory */
+    uint64_t lost;                   /* dropped before they were durable */
+    struct missed untold;            /* of those: not yet told as a gap */
+    struct missed missed[UPLINKS_MAX], under_way_missed[UPLINKS_MAX]; /* by durable number: of `untold`, and of what is under way */
 };
 
 struct journal {

@@ -21,7 +21,7 @@ struct store_stored {
     uint64_t last_seq;
     uint16_t evicted_uplink; /* that will not get these entries; one uplink and lane with each answer */
     enum lane evicted_lane;  /* may be another lane than the run's: readings give way first */
-    uint64_t evicted_from, evicted_to, evicted_count;
+    struct missed evicted;
     int64_t took_us; /* begin to end of the commit */
 };
 

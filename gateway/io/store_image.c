@@ -272,7 +272,7 @@ static void gaps_read(struct spool *spool) {
     while (statement_step(read))
         for (unsigned i = 0; i < spool->uplinks_count; i++)
             if (spool->numbers[i] == statement_int(read, 0))
-                spool->evicted[i][statement_int(read, 1)] = (struct spool_evicted){
+                spool->evicted[i][statement_int(read, 1)] = (struct missed){
                     .from = (uint64_t)statement_int(read, 2), .to = (uint64_t)statement_int(read, 3), .count = (uint64_t)statement_int(read, 4)};
     statement_done(read);
 }

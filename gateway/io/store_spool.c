@@ -29,34 +29,24 @@ static bool delivered(const struct spool *spool, enum lane lane, uint64_t last_s
     return true;
 }
 
-static void evicted_add(struct spool_evicted *sum, const struct spool_evicted *more) {
-    if (!more->count)
-        return;
-    if (!sum->count || more->from < sum->from)
-        sum->from = more->from;
-    if (!sum->count || more->to > sum->to)
-        sum->to = more->to;
-    sum->count += more->count;
-}
-
 /* What of a run the uplink has not got. */
-static struct spool_evicted undelivered(const struct spool *spool, unsigned uplink, const uint8_t *bytes, size_t size) {
-    struct spool_evicted evicted = {.count = 0};
+static struct missed undelivered(const struct spool *spool, unsigned uplink, const uint8_t *bytes, size_t size) {
+    struct missed evicted = {.count = 0};
     struct entry entry;
     size_t step;
     for (size_t at = 0; at < size && entry_open(bytes + at, size - at, &entry, &step); at += step)
         if ((entry.uplinks >> spool->numbers[uplink] & 1) && cursor_next(&spool->cursors[uplink][entry.lane], entry.seq) == entry.seq)
-            evicted_add(&evicted, &(struct spool_evicted){entry.seq, entry.seq, 1});
+            missed_add(&evicted, &(struct missed){entry.seq, entry.seq, 1});
     return evicted;
 }
 
 /* For every uplink of the run's mask. */
 static void evicted_count(const struct spool *spool, enum lane lane, int64_t mask, const uint8_t *bytes, size_t size,
-                          struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
+                          struct missed evicted[UPLINKS_MAX][LANES_COUNT]) {
     for (unsigned i = 0; i < spool->uplinks_count; i++)
         if (mask >> spool->numbers[i] & 1) {
-            struct spool_evicted more = undelivered(spool, i, bytes, size);
-            evicted_add(&evicted[i][lane], &more);
+            struct missed more = undelivered(spool, i, bytes, size);
+            missed_add(&evicted[i][lane], &more);
         }
 }
 
@@ -130,7 +120,7 @@ static bool room_for(struct spool *spool, size_t size) {
 }
 
 /* Drops the oldest run of the least important lane that may give way to `lane`; false when there is none. */
-static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
+static bool evict_one(struct spool *spool, enum lane lane, struct missed evicted[UPLINKS_MAX][LANES_COUNT]) {
     for (int victim = LANES_COUNT - 1; victim >= (int)lane; victim--) {
         struct statement *oldest = spool->oldest[victim];
         if (!statement_step(oldest))
@@ -146,7 +136,7 @@ static bool evict_one(struct spool *spool, enum lane lane, struct spool_evicted 
     return false;
 }
 
-static void run_write(struct spool *spool, const struct run *run, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]) {
+static void run_write(struct spool *spool, const struct run *run, struct missed evicted[UPLINKS_MAX][LANES_COUNT]) {
     struct entry entry;
     size_t step;
     int64_t mask = 0, count = 0;
@@ -180,10 +170,10 @@ static void run_write(struct spool *spool, const struct run *run, struct spool_e
     statement_step(put);
 }
 
-static void gaps_write(struct spool *spool, struct spool_evicted sums[UPLINKS_MAX][LANES_COUNT]) {
+static void gaps_write(struct spool *spool, struct missed sums[UPLINKS_MAX][LANES_COUNT]) {
     for (unsigned i = 0; i < spool->uplinks_count; i++)
         for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-            const struct spool_evicted *sum = &sums[i][lane];
+            const struct missed *sum = &sums[i][lane];
             if (sum->count == spool->evicted[i][lane].count && !spool->evicted_dirty[i][lane])
                 continue;
             struct statement *statement = sum->count ? spool->put_gap : spool->remove_gap;
@@ -199,11 +189,11 @@ static void gaps_write(struct spool *spool, struct spool_evicted sums[UPLINKS_MA
 }
 
 /* Ends the transaction, with what was evicted in it. */
-static enum err evicted_commit(struct spool *spool, struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT], struct database_failure *ret_failure) {
+static enum err evicted_commit(struct spool *spool, struct missed evicted[UPLINKS_MAX][LANES_COUNT], struct database_failure *ret_failure) {
     for (unsigned i = 0; i < spool->uplinks_count; i++)
         for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
-            struct spool_evicted sum = spool->evicted[i][lane];
-            evicted_add(&sum, &evicted[i][lane]);
+            struct missed sum = spool->evicted[i][lane];
+            missed_add(&sum, &evicted[i][lane]);
             evicted[i][lane] = sum;
         }
     gaps_write(spool, evicted);
@@ -215,7 +205,7 @@ static enum err evicted_commit(struct spool *spool, struct spool_evicted evicted
     return ERR_OK;
 }
 
-bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct spool_evicted *ret_evicted) {
+bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct missed *ret_evicted) {
     unsigned count = spool->uplinks_count * LANES_COUNT;
     for (unsigned i = 1; i <= count; i++) { /* in turn: one that loses something all the time does not silence another */
         unsigned place = (spool->evicted_told + count - i) % count, uplink = place / LANES_COUNT, lane = place % LANES_COUNT;
@@ -224,7 +214,7 @@ bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *re
         *ret_uplink = (uint16_t)uplink;
         *ret_lane = (enum lane)lane;
         *ret_evicted = spool->evicted[uplink][lane];
-        spool->evicted[uplink][lane] = (struct spool_evicted){0};
+        spool->evicted[uplink][lane] = (struct missed){0};
         spool->evicted_dirty[uplink][lane] = true;
         spool->evicted_told = place;
         return true;
@@ -233,7 +223,7 @@ bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *re
 }
 
 enum err spool_commit(struct spool *spool, const struct run *run, struct database_failure *ret_failure) {
-    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
+    struct missed evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
     database_begin(spool->database);
     cursors_write(spool);
     for (unsigned lane = 0; lane < LANES_COUNT; lane++) {
@@ -271,7 +261,7 @@ static bool run_old(const uint8_t *body, size_t size, uint64_t limit_ms, int64_t
 }
 
 /* The oldest run that waits for the uplink, if that is too long or too much; false when there is none. */
-static bool give_up_one(struct spool *spool, unsigned uplink, enum lane lane, int64_t wall_ms, struct spool_evicted *evicted) {
+static bool give_up_one(struct spool *spool, unsigned uplink, enum lane lane, int64_t wall_ms, struct missed *evicted) {
     const struct spool_limits *limits = &spool->limits[uplink][lane];
     struct statement *owed = spool->owed[lane];
     uint64_t *given_up_seq = &spool->given_up_seq[uplink][lane], low = spool->cursors[uplink][lane].low;
@@ -285,8 +275,8 @@ static bool give_up_one(struct spool *spool, unsigned uplink, enum lane lane, in
     const uint8_t *body = statement_bytes(owed, 3, &size);
     bool over = run_old(body, size, limits->ms, wall_ms) || (limits->bytes && bytes_behind(spool, lane, statement_int(owed, 4)) > limits->bytes);
     if (over) {
-        struct spool_evicted more = undelivered(spool, uplink, body, size);
-        evicted_add(evicted, &more);
+        struct missed more = undelivered(spool, uplink, body, size);
+        missed_add(evicted, &more);
     }
     statement_reset(owed);
     if (!over)
@@ -304,7 +294,7 @@ static bool give_up_one(struct spool *spool, unsigned uplink, enum lane lane, in
 }
 
 enum err spool_give_up(struct spool *spool, int64_t wall_ms, struct database_failure *ret_failure) {
-    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
+    struct missed evicted[UPLINKS_MAX][LANES_COUNT] = {{{0}}};
     uint64_t before[UPLINKS_MAX][LANES_COUNT];
     memcpy(before, spool->given_up_seq, sizeof(before));
     database_begin(spool->database);

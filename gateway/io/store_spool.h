@@ -14,10 +14,6 @@
 #define STORE_RECORDS_OTHERS 1024 /* actions, commands, problems and memories of derived points, beside alarms */
 #define SERIES_MAX (1 << 20)   /* what a chunk's id has room for */
 
-struct spool_evicted {
-    uint64_t from, to, count; /* undelivered entries; count 0 for none */
-};
-
 struct spool_limits { /* of what waits for one uplink in one lane; 0: none */
     uint64_t ms, bytes;
 };
@@ -29,7 +25,7 @@ struct spool {
     struct cursor cursors[UPLINKS_MAX][LANES_COUNT];
     bool dirty[UPLINKS_MAX][LANES_COUNT]; /* not written yet */
     int64_t page_size, bytes_max, bytes_quota; /* what it may use now; as configured */
-    struct spool_evicted evicted[UPLINKS_MAX][LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
+    struct missed evicted[UPLINKS_MAX][LANES_COUNT]; /* by committed transactions, not told yet; kept in the file until then */
     bool evicted_dirty[UPLINKS_MAX][LANES_COUNT];
     uint64_t archived_seq[LANES_COUNT]; /* up to here the archive has what it keeps: events only go after that */
     bool archived_moved;
@@ -64,7 +60,7 @@ void spool_archived(struct spool *spool, enum lane lane, uint64_t through_seq);
  * wall_ms 0 nobody knows how long. */
 NODISCARD enum err spool_give_up(struct spool *spool, int64_t wall_ms, struct database_failure *ret_failure);
 /* What was evicted and not told yet, one uplink and lane a call; false when nothing. It is then forgotten with the next commit. */
-bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct spool_evicted *ret_evicted);
+bool spool_take_evicted(struct spool *spool, uint16_t *ret_uplink, enum lane *ret_lane, struct missed *ret_evicted);
 
 /* Entries of the lane with the uplink's bit in (after_seq, through_seq], without those that `acked` has, into `bytes` of
  * QUERY_ROWS_SIZE. */

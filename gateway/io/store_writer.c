@@ -232,12 +232,8 @@ static void run_do(struct store *store, const struct run *run) {
     struct store_stored stored = {.lane = run->lane, .last_seq = run->last_seq};
     stored.err = spool_write(store, run, &failure, &stored.took_us);
     stored.os_error = stored.err != ERR_OK ? failure.os_error : 0;
-    struct spool_evicted evicted;
-    if (stored.err == ERR_OK && spool_take_evicted(&store->disk.spool, &stored.evicted_uplink, &stored.evicted_lane, &evicted)) {
-        stored.evicted_from = evicted.from;
-        stored.evicted_to = evicted.to;
-        stored.evicted_count = evicted.count;
-    }
+    if (stored.err == ERR_OK) /* else it is told with the next */
+        (void)spool_take_evicted(&store->disk.spool, &stored.evicted_uplink, &stored.evicted_lane, &stored.evicted);
     queue_run_done(&store->queue, run->lane); /* first, so that the next may be submitted from within the call */
     store->sink.stored(store->sink.context, &stored);
 }
@@ -299,10 +295,11 @@ static void history_care(struct store *store, const struct now *now) {
     }
     if (err == ERR_OK && now->mono_us >= store->roll_us) {
         bool more = false;
-        if (now->wall_trusted)
+        if (now->wall_trusted) {
             err = history_roll(store->disk.history, now->wall_ms, &more, &failure);
-        if (now->wall_trusted && err == ERR_OK && !more)
-            err = history_fold(store->disk.history, now->wall_ms, &more, &failure);
+            if (err == ERR_OK && !more)
+                err = history_fold(store->disk.history, now->wall_ms, &more, &failure);
+        }
         store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
     if (err == ERR_FULL && room_make(store))
@@ -335,14 +332,11 @@ static void archive_care(struct store *store, const struct now *now) {
         spool_archived(&disk->spool, (enum lane)lane, disk->archive.through_seq[lane]);
 }
 
-/* What waits for an uplink too long; the gap is told with the next run. */
+/* What waits for an uplink too long; the gap is told with the next run, and so is any failure but damage: it is done a minute later then. */
 static void keep_care(struct store *store, const struct now *now) {
     struct database_failure failure;
-    enum err err = spool_give_up(&store->disk.spool, now->wall_trusted ? now->wall_ms : 0, &failure);
-    if (err == ERR_CORRUPT)
+    if (spool_give_up(&store->disk.spool, now->wall_trusted ? now->wall_ms : 0, &failure) == ERR_CORRUPT)
         files_renew(store, store->disk.spool_path, &failure);
-    else if (err != ERR_OK) /* told with the next run, and done a minute later */
-        return;
 }
 
 static void copy_do(struct store *store) {

@@ -49,7 +49,6 @@ void json_key_value(struct text *text, const char *name, const struct value *val
 }
 
 /* gateway-start-seq, without quotes */
-/* gateway-start-seq, without quotes */
 static void json_add_id(const struct mqtt_json *json, struct text *text, uint64_t start, uint64_t seq) {
     text_add(text, json->config->gateway_id);
     text_add_char(text, '-');

@@ -47,7 +47,7 @@ static void give_up(struct spool_world *world, int64_t wall_ms) {
 /* "uplink lane from-to count", of everything that is not told yet. */
 static const char *told(struct spool_world *world) {
     static char text[256];
-    struct spool_evicted evicted;
+    struct missed evicted;
     struct database_failure failure;
     uint16_t uplink;
     enum lane lane;

@@ -341,7 +341,7 @@ static int full_child(void) {
     uint64_t evicted = 0;
     for (unsigned i = 0; i < 300; i++, seq++) { /* alarms go on being written, in the place of readings */
         refused += fixture_submit(&f, LANE_EVENT, seq, seq, 1, 8000)->err != ERR_OK;
-        evicted += f.stored.evicted_lane == LANE_READING ? f.stored.evicted_count : 0;
+        evicted += f.stored.evicted_lane == LANE_READING ? f.stored.evicted.count : 0;
     }
     bool given = !there(&f, "ballast") && fixture_status(&f).full && fixture_told(&f, "the ballast is given up");
     fill(&f, false);

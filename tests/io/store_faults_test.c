@@ -89,7 +89,7 @@ static void damaged_files_are_put_aside(void **state) {
             snprintf(pattern, sizeof(pattern), "^%s.corrupt-[0-9]*$", names[file]);
             assert_int_equal(files_like(&f, pattern), 1);
             assert_int_equal(fixture_submit(&f, LANE_READING, 51, 60, 1, 1000)->err, ERR_OK);
-            assert_int_equal(f.stored.evicted_count, file == 0 && how == 2 ? 50 : 0); /* the one run is damaged, what it held is counted */
+            assert_int_equal(f.stored.evicted.count, file == 0 && how == 2 ? 50 : 0); /* the one run is damaged, what it held is counted */
             assert_int_equal(strlen(fixture_query(&f, 0, LANE_READING, 50, 60)) > 0, 1);
             assert_int_equal(strncmp(fixture_query(&f, 0, LANE_READING, 0, 60), file ? "1 2 3" : "51 52", 5), 0);
             f.lines[0] = '\0';
@@ -129,7 +129,7 @@ static void damage_met_in_use(void **state) {
     for (unsigned i = 0; i < 100 && !lost; i++, seq++) { /* the next answer after it was put aside */
         const struct store_stored *stored = fixture_submit(&f, LANE_EVENT, seq, seq, 1, 20);
         assert_int_equal(stored->err, ERR_OK);
-        lost = stored->evicted_count;
+        lost = stored->evicted.count;
     }
     assert_int_equal(f.stored.evicted_lane, LANE_READING);
     assert_non_null(strstr(f.lines, "was put aside as"));

@@ -58,13 +58,13 @@ static void submit(struct model *model) {
     }
     const struct store_stored *stored = fixture_submit_bytes(f, lane, first_seq, model->next_seq - 1, bytes, size);
     assert_int_equal(stored->err, ERR_OK);
-    if (!stored->evicted_count)
+    if (!stored->evicted.count)
         return;
-    assert_true(model->evicting && stored->evicted_from <= stored->evicted_to && stored->evicted_to < model->next_seq);
-    assert_true(stored->evicted_count <= stored->evicted_to - stored->evicted_from + 1);
-    if (stored->evicted_to > model->evicted_to[stored->evicted_lane])
-        model->evicted_to[stored->evicted_lane] = stored->evicted_to;
-    model->evicted[stored->evicted_lane] += stored->evicted_count;
+    assert_true(model->evicting && stored->evicted.from <= stored->evicted.to && stored->evicted.to < model->next_seq);
+    assert_true(stored->evicted.count <= stored->evicted.to - stored->evicted.from + 1);
+    if (stored->evicted.to > model->evicted_to[stored->evicted_lane])
+        model->evicted_to[stored->evicted_lane] = stored->evicted.to;
+    model->evicted[stored->evicted_lane] += stored->evicted.count;
 }
 
 static void acknowledge(struct model *model) {

@@ -248,11 +248,11 @@ static void quota_evicts_readings_first(void **state) {
     for (unsigned i = 0; i < 60; i++, seq += 5) { /* 60 kB each, of readings and events: 3.6 MB */
         const struct store_stored *stored = fixture_submit(&f, i % 2 ? LANE_EVENT : LANE_READING, seq, seq + 4, 1, 12000);
         assert_int_equal(stored->err, ERR_OK);
-        if (stored->evicted_count) {
-            assert_true(stored->evicted_from <= stored->evicted_to);
-            assert_true(stored->evicted_from > first_left[stored->evicted_lane]); /* the oldest first, and each told once */
-            first_left[stored->evicted_lane] = stored->evicted_to;
-            evicted[stored->evicted_lane] += stored->evicted_count;
+        if (stored->evicted.count) {
+            assert_true(stored->evicted.from <= stored->evicted.to);
+            assert_true(stored->evicted.from > first_left[stored->evicted_lane]); /* the oldest first, and each told once */
+            first_left[stored->evicted_lane] = stored->evicted.to;
+            evicted[stored->evicted_lane] += stored->evicted.count;
         }
         if (evicted[LANE_EVENT] && !(i % 2)) /* no reading is left when events go */
             assert_int_equal(evicted[LANE_READING], (uint64_t)(i / 2 + 1) * 5);
@@ -316,10 +316,10 @@ static void eviction_counts_only_what_is_undelivered(void **state) {
     uint64_t seq = 11, count = 0;
     for (; !count; seq += 10) {
         const struct store_stored *stored = fixture_submit(&f, LANE_READING, seq, seq + 9, 1, 8000);
-        count = stored->evicted_count;
+        count = stored->evicted.count;
     }
     assert_int_equal(count, 5); /* 4 7 8 9 10 */
-    assert_true(f.stored.evicted_from == 4 && f.stored.evicted_to == 10 && f.stored.evicted_lane == LANE_READING);
+    assert_true(f.stored.evicted.from == 4 && f.stored.evicted.to == 10 && f.stored.evicted_lane == LANE_READING);
     fixture_done(&f);
 }
 
@@ -335,16 +335,16 @@ static void gaps_of_two_lanes_are_told_one_by_one(void **state) {
     const struct store_stored *stored = fixture_submit(&f, LANE_FIRE, 83, 182, 1, 8000);
     assert_int_equal(stored->err, ERR_OK);
     assert_int_equal(stored->evicted_lane, LANE_READING);
-    assert_true(stored->evicted_from == 81 && stored->evicted_to == 82 && stored->evicted_count == 2);
+    assert_true(stored->evicted.from == 81 && stored->evicted.to == 82 && stored->evicted.count == 2);
     fixture_close(&f);
     fixture_open(&f);
     for (unsigned i = 0; i < 3; i++) { /* told at least once; the reading gap again, as its telling was not committed after */
         stored = fixture_submit(&f, LANE_FIRE, 183 + i, 183 + i, 1, 20);
-        assert_int_equal(stored->evicted_count, i == 0 ? 2 : i == 1 ? 80 : 0);
+        assert_int_equal(stored->evicted.count, i == 0 ? 2 : i == 1 ? 80 : 0);
     }
     fixture_close(&f);
     fixture_open(&f);
-    assert_int_equal(fixture_submit(&f, LANE_FIRE, 190, 190, 1, 20)->evicted_count, 0);
+    assert_int_equal(fixture_submit(&f, LANE_FIRE, 190, 190, 1, 20)->evicted.count, 0);
     fixture_done(&f);
 }
 

@@ -98,12 +98,8 @@ struct saved_record {
     uint16_t size;
 };
 
-struct model_evicted {
-    uint64_t from, to, count;
-};
-
 struct model_store {
-    struct model_evicted evicted[UPLINKS_MAX][LANES_COUNT]; /* not told yet */
+    struct missed evicted[UPLINKS_MAX][LANES_COUNT]; /* not told yet */
     int64_t commit_us, stalled_until_us, free_us;
     bool failing;
     uint64_t quota;

@@ -142,10 +142,8 @@ static void count_evicted(struct world *world, enum lane lane, const struct stor
     for (unsigned u = 0; u < world->config->uplinks_count; u++) {
         if (!(entry->uplinks >> (world->config->uplinks_count - 1 - u) & 1) || cursor_next(&world->store.cursors[u][lane], entry->seq) != entry->seq)
             continue;
-        struct model_evicted *evicted = &world->store.evicted[u][lane];
-        if (!evicted->count++)
-            evicted->from = entry->seq;
-        evicted->to = entry->seq;
+        struct missed *evicted = &world->store.evicted[u][lane];
+        missed_add(evicted, &(struct missed){entry->seq, entry->seq, 1});
         world->evicted[u][lane]++;
     }
 }
@@ -172,15 +170,13 @@ static void evict(struct world *world) {
 static void tell_evicted(struct world *world, struct event *stored) {
     for (uint16_t u = 0; u < world->config->uplinks_count; u++)
         for (unsigned l = 0; l < LANES_COUNT; l++) {
-            struct model_evicted *evicted = &world->store.evicted[u][l];
+            struct missed *evicted = &world->store.evicted[u][l];
             if (!evicted->count)
                 continue;
             stored->stored.evicted_uplink = u;
             stored->stored.evicted_lane = (enum lane)l;
-            stored->stored.evicted_from = evicted->from;
-            stored->stored.evicted_to = evicted->to;
-            stored->stored.evicted_count = evicted->count;
-            *evicted = (struct model_evicted){.count = 0};
+            stored->stored.evicted = *evicted;
+            *evicted = (struct missed){.count = 0};
             return;
         }
 }

@@ -68,9 +68,9 @@ static void stored(struct world *world, int64_t ms, enum lane lane, enum lane ev
             event.stored.lane = lane;
             event.stored.last_seq = world->effects.items[i].store.last_seq;
             event.stored.evicted_lane = evicted_lane;
-            event.stored.evicted_from = from;
-            event.stored.evicted_to = to;
-            event.stored.evicted_count = count;
+            event.stored.evicted.from = from;
+            event.stored.evicted.to = to;
+            event.stored.evicted.count = count;
             core_on_stored(&world->core, &event);
             return;
         }

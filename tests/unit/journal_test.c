@@ -86,8 +86,8 @@ static void test_largest_entry(void **state) {
     uint64_t from = journal_memory_from(&journal, LANE_EVENT);
     assert_true(from > 1000);
     assert_int_equal(journal.lanes[LANE_EVENT].lost, from - 100);
-    assert_int_equal(journal.lanes[LANE_EVENT].untold_from, 100);
-    assert_int_equal(journal.lanes[LANE_EVENT].untold_to, from - 1);
+    assert_int_equal(journal.lanes[LANE_EVENT].untold.from, 100);
+    assert_int_equal(journal.lanes[LANE_EVENT].untold.to, from - 1);
     assert_true(journal_take(&journal, LANE_EVENT, &run)); /* a run holds whole entries and no more than it may */
     assert_true(run.first_seq == from && run.size <= JOURNAL_RUN_SIZE && run.size % (ENTRY_HEADER_SIZE + ENTRY_SIZE) == 0);
     arena_done(&arena);
@@ -108,7 +108,7 @@ static void test_who_missed_what(void **state) {
     assert_true(journal_take(&journal, LANE_EVENT, &run)); /* 100 .. 109 are under way */
     while (journal_memory_from(&journal, LANE_EVENT) <= 112)
         put(&journal, LANE_EVENT, journal.next_seq < 112 ? 7 : 1, ENTRY_SIZE);
-    const struct journal_missed *missed = journal.lanes[LANE_EVENT].missed;
+    const struct missed *missed = journal.lanes[LANE_EVENT].missed;
     assert_true(missed[0].count == 0);
     assert_true(missed[1].from == 110 && missed[1].to == 111 && missed[1].count == 2); /* what came later is not for it */
     journal_stored(&journal, LANE_EVENT, 109, false);
@@ -136,14 +136,14 @@ static void test_gap_names_all_that_was_lost(void **state) {
         put(&journal, LANE_EVENT, 1, ENTRY_SIZE);
     const struct journal_lane *lane = &journal.lanes[LANE_EVENT];
     uint64_t gone = journal_memory_from(&journal, LANE_EVENT) - 1; /* 100 .. 109 may still arrive in the store */
-    assert_int_equal(lane->untold, gone - 109);
-    assert_int_equal(lane->untold_from, 110);
+    assert_int_equal(lane->untold.count, gone - 109);
+    assert_int_equal(lane->untold.from, 110);
     journal_stored(&journal, LANE_EVENT, 109, false);
     journal_check(&journal);
-    assert_int_equal(lane->untold, gone - 99);
+    assert_int_equal(lane->untold.count, gone - 99);
     assert_int_equal(lane->lost, gone - 99);
-    assert_int_equal(lane->untold_from, 100);
-    assert_int_equal(lane->untold_to, gone);
+    assert_int_equal(lane->untold.from, 100);
+    assert_int_equal(lane->untold.to, gone);
     arena_done(&arena);
 }
 
@@ -245,17 +245,17 @@ static void model_stored(struct model *model, struct journal *journal, enum lane
 
 static void model_told(const struct model *model, struct journal *journal, enum lane lane, uint64_t *told_total) {
     struct journal_lane *told = &journal->lanes[lane];
-    if (!told->untold)
+    if (!told->untold.count)
         return;
-    assert_true(told->untold_from <= told->untold_to);
+    assert_true(told->untold.from <= told->untold.to);
     uint64_t inside = 0;
     for (unsigned i = 0; i < model->counts[lane]; i++) {
         const struct model_entry *entry = &model->entries[lane][i];
-        inside += entry->lost && entry->seq >= told->untold_from && entry->seq <= told->untold_to;
+        inside += entry->lost && entry->seq >= told->untold.from && entry->seq <= told->untold.to;
     }
-    assert_true(inside >= told->untold); /* the range told holds all that it counts */
-    *told_total += told->untold;
-    told->untold = 0;
+    assert_true(inside >= told->untold.count); /* the range told holds all that it counts */
+    *told_total += told->untold.count;
+    told->untold.count = 0;
     assert_int_equal(*told_total, told->lost);
 }
 
