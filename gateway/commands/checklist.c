@@ -4,13 +4,11 @@
 #include "config/checklist.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
-#include "config/load.h"
 #include "config/schema.h"
 #include "gateway/commands/commands.h"
+#include "gateway/commands/configuration.h"
 
 struct wish {
     const char *path, *profiles, *place;
@@ -36,22 +34,14 @@ static bool find_place(const struct config *config, const char *key, uint16_t *r
 }
 
 static int checklist(const struct wish *wish) {
-    struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
     struct arena arena;
     const struct config *config;
     uint16_t place;
-    CHECK(diagnostics);
-    diagnostics_init(diagnostics);
     arena_init(&arena);
-    bool done = config_load(wish->path, wish->profiles, &arena, diagnostics, &config) == ERR_OK;
-    if (!done)
-        diagnostics_print(diagnostics, stderr); /* warnings are for `yanhuo check` */
-    done = done && find_place(config, wish->place, &place);
+    bool done = configuration_load(wish->path, wish->profiles, &arena, &config) && find_place(config, wish->place, &place);
     if (done)
         checklist_print(config, place, wish->language, stdout);
     arena_done(&arena);
-    diagnostics_done(diagnostics);
-    free(diagnostics);
     return done ? 0 : 2;
 }
 

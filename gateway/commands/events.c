@@ -10,8 +10,8 @@
 
 #include "base/check.h"
 #include "base/now.h"
-#include "config/load.h"
 #include "gateway/commands/commands.h"
+#include "gateway/commands/configuration.h"
 #include "gateway/commands/field.h"
 #include "gateway/io/store_archive.h"
 #include "gateway/io/store_files.h"
@@ -71,20 +71,11 @@ static int events_print(const struct config *config, const struct wish *wish) {
 }
 
 static int events(const struct wish *wish) {
-    struct diagnostics *diagnostics = malloc(sizeof(*diagnostics));
     struct arena arena;
     const struct config *config;
-    CHECK(diagnostics);
-    diagnostics_init(diagnostics);
     arena_init(&arena);
-    int result = 2;
-    if (config_load(wish->path, wish->profiles, &arena, diagnostics, &config) == ERR_OK)
-        result = events_print(config, wish);
-    else
-        diagnostics_print(diagnostics, stderr);
+    int result = configuration_load(wish->path, wish->profiles, &arena, &config) ? events_print(config, wish) : 2;
     arena_done(&arena);
-    diagnostics_done(diagnostics);
-    free(diagnostics);
     return result;
 }
 

@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "config/load.h"
 #include "config/scalar.h"
 #include "gateway/commands/commands.h"
+#include "gateway/commands/configuration.h"
 #include "gateway/simulator/simulation.h"
 #include "gateway/simulator/watch.h"
 
@@ -323,7 +323,6 @@ static bool read_options(int argc, char **argv, struct options *options) {
 
 int command_simulate(int argc, char **argv) {
     struct stage stage = {.options = {.seed = 1}, .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1};
-    struct diagnostics diagnostics;
     struct arena arena;
     if (!read_options(argc, argv, &stage.options)) {
         print_usage(stderr);
@@ -334,14 +333,9 @@ int command_simulate(int argc, char **argv) {
         return 0;
     }
     arena_init(&arena);
-    diagnostics_init(&diagnostics);
-    enum err err = config_load(stage.options.config, stage.options.profiles ? stage.options.profiles : config_profiles_dir(), &arena, &diagnostics,
-                               &stage.simulation.config);
-    if (err != ERR_OK)
-        diagnostics_print(&diagnostics, stderr); /* warnings are for `yanhuo check`; here they would hide the buses */
-    diagnostics_done(&diagnostics);
+    const char *profiles = stage.options.profiles ? stage.options.profiles : config_profiles_dir();
     int status = 2;
-    if (err == ERR_OK) {
+    if (configuration_load(stage.options.config, profiles, &arena, &stage.simulation.config)) {
         status = start(&stage, &arena);
         if (status == 0)
             status = run(&stage);
