@@ -27,9 +27,11 @@ void aside_put(struct aside *aside, int64_t mono_us, const struct packed_reading
         half_clear(half);
     }
     packed.at_ms = mono_us / 1000;
-    if (!half->count)
-        half->at_ms = packed.at_ms;
-    entry_put_reading(&half->body, half->at_ms, &packed);
+    if (!half->count) {
+        reading_order_begin(&half->put, packed.at_ms);
+        half->take = half->put;
+    }
+    entry_put_reading(&half->body, &half->put, &packed);
     CHECK(!half->body.full);
     half->count++;
 }
@@ -47,16 +49,19 @@ bool aside_take(struct aside *aside, const struct now *now, int64_t *ret_at_ms, 
     int64_t offset_ms = now->wall_ms - now->mono_us / 1000;
     struct packed_reading reading;
     struct bytes_reader reader;
+    struct reading_order order;
     *ret_count = 0;
     aside->out.length = 0;
     bytes_reader_init(&reader, half->body.bytes, half->body.length);
     reader.position = half->position;
     while (half->taken < half->count && *ret_count < UINT16_MAX && aside->out.size - aside->out.length >= READING_SIZE_MAX &&
-           entry_get_reading(&reader, half->at_ms, &reading)) {
+           entry_get_reading(&reader, &half->take, &reading)) {
         reading.at_ms += offset_ms;
-        if (!*ret_count)
+        if (!*ret_count) {
             *ret_at_ms = reading.at_ms;
-        entry_put_reading(&aside->out, *ret_at_ms, &reading);
+            reading_order_begin(&order, reading.at_ms);
+        }
+        entry_put_reading(&aside->out, &order, &reading);
         half->position = reader.position;
         half->taken++;
         ++*ret_count;

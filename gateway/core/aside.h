@@ -16,8 +16,8 @@
 #define ASIDE_TAKE_SIZE 32768   /* given to the store at a time */
 
 struct aside_half {
-    struct bytes_writer body; /* packed against at_ms */
-    int64_t at_ms;            /* monotonic, of the first */
+    struct bytes_writer body;       /* with monotonic times */
+    struct reading_order put, take; /* what the next one put in, and the next one taken, is told against */
     uint32_t count, taken;
     size_t position; /* of the next to be taken */
 };

@@ -18,7 +18,7 @@
 enum lane { LANE_FIRE, LANE_EVENT, LANE_READING, LANES_COUNT };
 
 enum entry_kind { /* stored: never renumbered */
-    ENTRY_READINGS = 1,
+    ENTRY_READINGS_1 = 1, /* readings packed each for itself: read, and no longer sealed */
     ENTRY_ALARM = 2,  /* an alarm's transition */
     ENTRY_ACTION = 3, /* a local write and what came of it */
     ENTRY_ROSTER = 4, /* at start: an occurrence that is still open */
@@ -33,6 +33,7 @@ enum entry_kind { /* stored: never renumbered */
     ENTRY_FLOOD = 13,      /* more alarms than a person can take in: begun, ended */
     ENTRY_REMOVED = 14,    /* an alarm that is no longer configured, as it was left; body as ALARM */
     ENTRY_CLEARED = 15,    /* told as the end of that alarm's retained topic, not as an event */
+    ENTRY_READINGS = 16,
 };
 
 const char *lane_name(enum lane lane);
@@ -69,9 +70,8 @@ struct series_directory {
     const uint32_t *of_point; /* global point index -> number */
 };
 
-/* ---- readings: packed as varints, about 5 to 8 bytes each ---- */
+/* ---- readings: each packed against the one before it, about 3 bytes in a poll of sensors ---- */
 
-/* One reading: series, time before or after the entry's, quality, value. */
 struct packed_reading {
     uint32_t series;
     int64_t at_ms;
@@ -79,12 +79,29 @@ struct packed_reading {
     struct value value;
 };
 
-#define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two varints, two bytes, the value */
-void entry_put_reading(struct bytes_writer *body, int64_t entry_at_ms, const struct packed_reading *reading);
-/* Takes the next reading; false at the end or when damaged (then reader->failed). */
-bool entry_get_reading(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading);
+/* The reading before: what the next one is told against. Who stops within a body and goes on later keeps it with the position. */
+struct reading_order {
+    int64_t series; /* -1 before the first */
+    int64_t at_ms;
+    bool packing_1; /* of ENTRY_READINGS_1: at_ms is the entry's, and stays */
+};
+void reading_order_begin(struct reading_order *order, int64_t at_ms);
+/* What the first reading of an entry of either kind is told against. */
+struct reading_order entry_order(const struct entry *entry);
+
+#define READING_SIZE_MAX (VALUE_TEXT_SIZE + 32) /* packed, at most: two bytes, two varints, the value */
+/* Never with the order of an ENTRY_READINGS_1. When the body is full afterwards, the order is of no use any more. */
+void entry_put_reading(struct bytes_writer *body, struct reading_order *order, const struct packed_reading *reading);
+/* Takes the next reading; false at the end or when damaged (then reader->failed), and then the order stays. */
+bool entry_get_reading(struct bytes_reader *body, struct reading_order *order, struct packed_reading *ret_reading);
+/* The same of the packing before. */
+bool entry_get_reading_1(struct bytes_reader *body, int64_t entry_at_ms, struct packed_reading *ret_reading);
 /* How many there are, up to damage. */
 uint64_t entry_count_readings(const uint8_t *bytes, size_t size);
+
+/* A value alone, as it stands in events. */
+void entry_put_value(struct bytes_writer *body, const struct value *value);
+void entry_get_value(struct bytes_reader *body, struct value *ret_value);
 
 /* ---- events: everything a reader needs, as it was then ---- */
 

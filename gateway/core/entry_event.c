@@ -8,20 +8,6 @@
 #include "base/text.h"
 #include "gateway/core/alarm.h"
 
-/* A value alone is packed as a reading without series and time. */
-static void put_value(struct bytes_writer *body, const struct value *value) {
-    struct packed_reading reading = {.value = *value};
-    entry_put_reading(body, 0, &reading);
-}
-
-static void get_value(struct bytes_reader *reader, struct value *ret_value) {
-    struct packed_reading reading;
-    if (entry_get_reading(reader, 0, &reading))
-        *ret_value = reading.value;
-    else
-        reader->failed = true;
-}
-
 #define GET_TEXT(reader, field) bytes_get_text(reader, field, sizeof(field))
 
 void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event) {
@@ -34,7 +20,7 @@ void entry_put_alarm(struct bytes_writer *body, const struct alarm_event *event)
     bytes_put_u8(body, event->state);
     bytes_put_u8(body, event->cause);
     bytes_put_text(body, event->condition);
-    put_value(body, &event->value);
+    entry_put_value(body, &event->value);
     bytes_put_text(body, event->unit);
     bytes_put_u8(body, event->has_limit);
     bytes_put_double(body, event->limit);
@@ -67,7 +53,7 @@ bool entry_get_alarm(const struct entry *entry, struct alarm_event *ret_event) {
     ret_event->state = bytes_get_u8(&reader);
     ret_event->cause = bytes_get_u8(&reader);
     GET_TEXT(&reader, ret_event->condition);
-    get_value(&reader, &ret_event->value);
+    entry_get_value(&reader, &ret_event->value);
     GET_TEXT(&reader, ret_event->unit);
     ret_event->has_limit = bytes_get_u8(&reader);
     ret_event->limit = bytes_get_double(&reader);

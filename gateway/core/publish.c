@@ -98,11 +98,12 @@ static bool wanted(struct publish_stream *stream, uint32_t point, const struct r
 static void batch_add(struct publish_batch *batch, const struct now *now, uint32_t series, const struct reading *reading) {
     if (!batch->count) {
         batch->at_ms = now->wall_ms;
+        reading_order_begin(&batch->order, batch->at_ms);
         batch->trusted = now->wall_trusted;
     }
     struct packed_reading packed = {
         .series = series, .at_ms = now->wall_ms, .quality = reading->quality, .reason = reading->reason, .value = reading->value};
-    entry_put_reading(&batch->body, batch->at_ms, &packed);
+    entry_put_reading(&batch->body, &batch->order, &packed);
     CHECK(!batch->body.full);
     batch->count++;
 }

@@ -17,7 +17,8 @@
 
 struct publish_batch {
     struct bytes_writer body;
-    int64_t at_ms; /* of the first reading */
+    struct reading_order order; /* what the next reading is told against */
+    int64_t at_ms;              /* of the first reading */
     bool trusted;
     uint16_t count;
 };

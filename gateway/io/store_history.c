@@ -218,10 +218,12 @@ static bool reading_possible(const struct history *history, const struct packed_
 /* The lowest slot above `after` that the batch has readings of; SLOT_NONE when none. */
 static int64_t slot_next(struct history *history, int64_t after, int64_t at_ms, const uint8_t *bytes, size_t size) {
     struct bytes_reader reader;
+    struct reading_order order;
     struct packed_reading reading;
     int64_t next = SLOT_NONE;
     bytes_reader_init(&reader, bytes, size);
-    while (entry_get_reading(&reader, at_ms, &reading)) {
+    reading_order_begin(&order, at_ms);
+    while (entry_get_reading(&reader, &order, &reading)) {
         if (!reading_possible(history, &reading)) {
             history->refused += after == SLOT_NONE; /* counted in the first pass */
             continue;
@@ -234,17 +236,24 @@ static int64_t slot_next(struct history *history, int64_t after, int64_t at_ms, 
     return next;
 }
 
-/* Opens the batch's readings of the slot; false when memory ran out before the reading at *ret_position. */
-static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size, size_t *ret_position) {
+/* Where in a batch the next reading begins, and what it is told against. */
+struct place {
+    size_t position;
+    struct reading_order order;
+};
+
+/* Opens the batch's readings of the slot from the place on; false when memory ran out before the reading at which it stands then. */
+static bool slot_add(struct history *history, int64_t slot, const uint8_t *bytes, size_t size, struct place *place) {
     struct bytes_reader reader;
+    struct reading_order order = place->order;
     struct packed_reading reading;
     bytes_reader_init(&reader, bytes, size);
-    reader.position = *ret_position;
+    reader.position = place->position;
     history->slot = slot;
-    while (entry_get_reading(&reader, at_ms, &reading)) {
+    while (entry_get_reading(&reader, &order, &reading)) {
         if (reading_possible(history, &reading) && chunk_slot(reading.at_ms) == slot && !open_put(history, &reading))
             return false;
-        *ret_position = reader.position;
+        *place = (struct place){reader.position, order};
     }
     return true;
 }
@@ -254,21 +263,22 @@ static bool slot_add(struct history *history, int64_t slot, int64_t at_ms, const
  * then needs a tail of its own. */
 static enum err slot_take(struct history *history, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size,
                           struct database_failure *ret_failure) {
-    size_t position = 0;
+    struct place place = {.position = 0};
+    reading_order_begin(&place.order, at_ms);
     for (;;) {
         enum err err = history->slot != slot ? slot_write(history, ret_failure) : ERR_OK;
         bool fresh = history->slot == SLOT_NONE;
         if (err == ERR_OK)
-            err = tail_add(&history->tail, slot, at_ms, bytes + position, size - position, ret_failure);
+            err = tail_add(&history->tail, slot, &place.order, bytes + place.position, size - place.position, ret_failure);
         if (err != ERR_OK)
             return err;
-        size_t before = position;
-        if (slot_add(history, slot, at_ms, bytes, size, &position))
+        size_t before = place.position;
+        if (slot_add(history, slot, bytes, size, &place))
             return ERR_OK;
         err = slot_write(history, ret_failure);
         if (err != ERR_OK)
             return err;
-        if (fresh && position == before) { /* not even one block: nothing will change by trying on */
+        if (fresh && place.position == before) { /* not even one block: nothing will change by trying on */
             *ret_failure = (struct database_failure){.err = ERR_NOMEM};
             return ERR_NOMEM;
         }
@@ -324,10 +334,10 @@ struct opening {
     struct arena *arena;
 };
 
-static bool tail_take(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+static bool tail_take(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
     struct opening *opening = context;
-    size_t position = 0;
-    while (!slot_add(opening->history, slot, at_ms, bytes, size, &position))
+    struct place place = {.order = *order};
+    while (!slot_add(opening->history, slot, bytes, size, &place))
         pool_add(opening->history, POOL_BLOCKS_MORE, opening->arena); /* the site read more before the restart, and less was set aside now */
     return true;
 }

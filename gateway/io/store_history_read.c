@@ -67,12 +67,13 @@ static bool walk_give(struct walk *walk) {
     return true;
 }
 
-static bool tail_look(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+static bool tail_look(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
     const struct looking *looking = context;
     struct bytes_reader reader;
+    struct reading_order next = *order;
     struct packed_reading reading;
     bytes_reader_init(&reader, bytes, size);
-    while (entry_get_reading(&reader, at_ms, &reading)) {
+    while (entry_get_reading(&reader, &next, &reading)) {
         bool wanted = reading.series == looking->series && reading.at_ms >= looking->from_ms && reading.at_ms <= looking->to_ms;
         if (wanted && chunk_slot(reading.at_ms) == slot && !looking->sink(looking->context, &reading))
             return false;

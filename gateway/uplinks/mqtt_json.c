@@ -19,6 +19,7 @@ static void add_reading(const struct mqtt_json *json, struct text *text, const s
 
 static void readings_json(const struct mqtt_json *json, const struct entry *entry, bool replayed, struct text *topic, struct text *text) {
     struct bytes_reader body;
+    struct reading_order order = entry_order(entry);
     bytes_reader_init(&body, entry->body, entry->body_size);
     struct packed_reading reading;
     const char *device = NULL;
@@ -27,7 +28,7 @@ static void readings_json(const struct mqtt_json *json, const struct entry *entr
     json_key_bool(text, "replayed", replayed);
     json_key(text, "readings");
     text_add_char(text, '[');
-    while (entry_get_reading(&body, entry->at_ms, &reading)) {
+    while (entry_get_reading(&body, &order, &reading)) {
         if (reading.series >= json->series->count) /* of a newer program's store: nothing is known of it */
             continue;
         if (device)
@@ -168,6 +169,7 @@ static bool event_members(const struct mqtt_json *json, struct text *text, const
     case ENTRY_FLOOD:
         return mqtt_json_people(json, text, entry);
     case ENTRY_READINGS:
+    case ENTRY_READINGS_1:
     case ENTRY_CLEARED: /* damaged */
         break;
     }
@@ -175,7 +177,7 @@ static bool event_members(const struct mqtt_json *json, struct text *text, const
 }
 
 bool mqtt_json_entry(const struct mqtt_json *json, const struct entry *entry, bool replayed, struct text *topic, struct text *payload) {
-    if (entry->kind == ENTRY_READINGS) {
+    if (entry->kind == ENTRY_READINGS || entry->kind == ENTRY_READINGS_1) {
         readings_json(json, entry, replayed, topic, payload);
         return json_fits(topic, payload);
     }

@@ -74,13 +74,15 @@ static void points_make(uint32_t every_s) {
 static size_t batch_make(struct prng *prng, int64_t at_ms, unsigned seconds, unsigned every_s, uint8_t *bytes, size_t size, uint64_t *readings) {
     static double values[POINTS];
     struct bytes_writer writer;
+    struct reading_order order;
     bytes_writer_init(&writer, bytes, size);
+    reading_order_begin(&order, at_ms);
     for (unsigned s = 0; s < seconds; s++)
         for (uint32_t i = (uint32_t)((at_ms / 1000 + s) % every_s); i < POINTS; i += every_s) {
             values[i] += ((double)prng_below(prng, 3) - 1) / 10;
             struct packed_reading reading = {.series = i, .at_ms = at_ms + s * 1000 + i, .value = {.kind = VALUE_NUMBER}};
             reading.value.number = round(values[i] * 10) / 10;
-            entry_put_reading(&writer, at_ms, &reading);
+            entry_put_reading(&writer, &order, &reading);
             ++*readings;
         }
     CHECK(!writer.full);
@@ -105,7 +107,7 @@ static void shares_print(const char *path, struct database *database, uint64_t r
     struct stat status;
     CHECK(stat(path, &status) == 0);
     printf("%.2f bytes a reading in the history's file\n", (double)status.st_size / (double)readings);
-    double of_readings = share(database, "'chunk', 'hour', 'tail', 'tail_block'", readings);
+    double of_readings = share(database, "'chunk', 'hour', 'tail_page'", readings);
     double of_rollups = share(database, "'rollup_10min', 'rollup_hour', 'rollup_day'", readings);
     double unused = (double)(database_number(database, "PRAGMA freelist_count") * database_page_size(database)) / (double)readings;
     if (database_clear(database, &failure) == ERR_OK)

@@ -3,6 +3,7 @@
  * everything else.
  *  1. An entry that opens lies inside the bytes, has a lane that exists, and its size leads to the next; sealed again it is the same.
  *  2. A body that reads has texts with an end, a class that exists, qualities and reasons that have words; put again it reads the same.
+ *     Readings are read in both packings, and put in today's.
  *  3. Reading comes to an end: each reading takes at least one byte.
  *
  * Input: the run of sealed entries. */
@@ -29,18 +30,23 @@ static bool same_value(const struct value *a, const struct value *b) {
 static void check_readings(const struct entry *entry) {
     struct bytes_reader body, again;
     struct bytes_writer writer;
+    struct reading_order order = entry_order(entry), put_order, again_order;
     struct packed_reading reading, back;
     bytes_reader_init(&body, entry->body, entry->body_size);
+    reading_order_begin(&put_order, entry->at_ms);
+    again_order = put_order;
     size_t position = 0;
-    while (entry_get_reading(&body, entry->at_ms, &reading)) {
+    while (entry_get_reading(&body, &order, &reading)) {
+        size_t size = body.position - position;
         PROPERTY(body.position > position && body.position <= body.size);
         position = body.position;
         PROPERTY(reading.quality <= QUALITY_BAD && reading.reason <= REASON_NO_RESULT && reading.value.kind <= VALUE_TEXT);
         PROPERTY(reading.value.kind != VALUE_TEXT || strnlen(reading.value.text, VALUE_TEXT_SIZE) < VALUE_TEXT_SIZE);
         bytes_writer_init(&writer, room, sizeof(room));
-        entry_put_reading(&writer, entry->at_ms, &reading);
+        entry_put_reading(&writer, &put_order, &reading);
+        PROPERTY(writer.length <= READING_SIZE_MAX && (order.packing_1 || writer.length <= size || reading.value.kind == VALUE_NUMBER));
         bytes_reader_init(&again, room, writer.length);
-        PROPERTY(entry_get_reading(&again, entry->at_ms, &back) && again.position == writer.length);
+        PROPERTY(entry_get_reading(&again, &again_order, &back) && again.position == writer.length);
         PROPERTY(back.series == reading.series && back.at_ms == reading.at_ms && back.quality == reading.quality && back.reason == reading.reason);
         PROPERTY(same_value(&reading.value, &back.value));
     }
@@ -105,6 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         PROPERTY(entry.body == bytes + ENTRY_HEADER_SIZE && entry.body_size == entry_size - ENTRY_HEADER_SIZE);
         check_seal(&entry, bytes, entry_size);
         check_readings(&entry);
+        struct entry other = entry;
+        other.kind = entry.kind == ENTRY_READINGS ? ENTRY_READINGS_1 : ENTRY_READINGS;
+        check_readings(&other);
         check_events(&entry);
         bytes += entry_size;
         size -= entry_size;

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     struct mqtt_json json = {.config = &config, .series = &directory, .topic_prefix = PREFIX, .version = "0"};
     char topic_bytes[TOPIC_SIZE], small_topic[TOPIC_SIZE];
     struct text topic, payload, small;
-    struct entry entry = {.kind = (enum entry_kind)(fuzz_u8(&input) % 16)};
+    struct entry entry = {.kind = (enum entry_kind)(fuzz_u8(&input) % (ENTRY_READINGS + 1))};
     uint8_t flags = fuzz_u8(&input);
     entry.lane = (enum lane)(flags % LANES_COUNT);
     entry.trusted = flags & 4;

@@ -70,7 +70,9 @@ void world_put(struct fold_world *world, uint32_t series, int64_t at_ms) {
     assert_true(world->count < LIST_MAX);
     struct packed_reading reading = {.series = series, .at_ms = at_ms, .value = world_value(world->count, series)};
     world->items[world->count++] = (struct fold_item){series, at_ms};
-    entry_put_reading(&world->batch, T0, &reading);
+    if (!world->batch.length)
+        reading_order_begin(&world->order, T0);
+    entry_put_reading(&world->batch, &world->order, &reading);
     assert_false(world->batch.full);
 }
 

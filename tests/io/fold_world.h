@@ -28,6 +28,7 @@ struct fold_world {
     unsigned count, found, safe; /* items; those that were read; those that a power cut cannot reach */
     int64_t hour;                /* of the reading before, while reading */
     struct bytes_writer batch;
+    struct reading_order order; /* of the batch */
     uint8_t bytes[1 << 17];
 };
 

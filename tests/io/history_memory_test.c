@@ -53,11 +53,13 @@ static void file_init(struct file *file, uint64_t slot_readings) {
 static void add_alike(struct file *file, int64_t at_ms, unsigned count) {
     static uint8_t bytes[65536];
     struct bytes_writer writer;
+    struct reading_order order;
     struct database_failure failure;
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&order, at_ms);
     for (unsigned i = 0; i < SERIES * count; i++) {
         struct packed_reading reading = {.series = i % SERIES, .at_ms = at_ms + i / SERIES, .value = {.kind = VALUE_INTEGER, .integer = i}};
-        entry_put_reading(&writer, at_ms, &reading);
+        entry_put_reading(&writer, &order, &reading);
     }
     assert_false(writer.full);
     assert_int_equal(history_add(file->history, at_ms, bytes, writer.length, &failure), ERR_OK);

@@ -254,10 +254,9 @@ static void file_done(struct file *file) {
     fixture_done(&file->fixture);
 }
 
-static bool of_one_slot(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+static bool of_one_slot(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
     int64_t *first = context;
-    (void)at_ms;
-    assert_true(bytes && size && (*first == INT64_MIN || *first == slot));
+    assert_true(order && bytes && size && (*first == INT64_MIN || *first == slot));
     *first = slot;
     return true;
 }
@@ -289,14 +288,16 @@ static void slots_restarts_late_readings_and_folding(void **state) {
     for (unsigned batch = 0; batch < 1200; batch++) {
         static uint8_t bytes[65536];
         struct bytes_writer writer;
+        struct reading_order order;
         int64_t at_ms = T0 + batch * 15000;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
+        reading_order_begin(&order, at_ms);
         for (unsigned i = 0; i < 20; i++) {
             int64_t late_ms = prng_below(&prng, 200) ? (int64_t)prng_below(&prng, 15000) : (int64_t)prng_below(&prng, 9000000);
             struct packed_reading *reading = &list.items[list.count++];
             *reading = reading_random(&prng, at_ms - late_ms);
             reading->series = (uint32_t)prng_below(&prng, 16);
-            entry_put_reading(&writer, at_ms, reading);
+            entry_put_reading(&writer, &order, reading);
         }
         assert_int_equal(history_add(file.history, at_ms, bytes, writer.length, &failure), ERR_OK);
         if (prng_below(&prng, 40) == 0) {
@@ -325,12 +326,14 @@ static void impossible_readings_are_refused(void **state) {
     struct database_failure failure;
     uint8_t bytes[256];
     struct bytes_writer writer;
+    struct reading_order order;
     file_init(&file);
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&order, 0);
     static const int64_t times[] = {T0, -5, INT64_MAX, T0};
     for (unsigned i = 0; i < 4; i++) {
         struct packed_reading reading = {.series = i == 3 ? 16 : 0, .at_ms = times[i], .value = {.kind = VALUE_INTEGER, .integer = 1}};
-        entry_put_reading(&writer, 0, &reading);
+        entry_put_reading(&writer, &order, &reading);
     }
     assert_int_equal(history_add(file.history, 0, bytes, writer.length, &failure), ERR_OK);
     assert_int_equal(history_refused(file.history), 3);
@@ -355,11 +358,13 @@ static void full_memory_is_written_early(void **state) {
     prng_init(&prng, 9);
     for (unsigned batch = 0; batch < 260; batch++) {
         struct bytes_writer writer;
+        struct reading_order order;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
+        reading_order_begin(&order, T0);
         for (unsigned i = 0; i < 3000; i++, put++) {
             struct packed_reading reading = {.series = i % 16, .at_ms = T0 + batch * 1000 + i / 16, .value = {.kind = VALUE_NUMBER}};
             reading.value.number = sqrt((double)prng_below(&prng, 1 << 20));
-            entry_put_reading(&writer, T0, &reading);
+            entry_put_reading(&writer, &order, &reading);
         }
         assert_false(writer.full);
         assert_int_equal(history_add(file.history, T0, bytes, writer.length, &failure), ERR_OK);
@@ -380,9 +385,11 @@ static void old_days_go_one_a_call(void **state) {
     for (unsigned day = 0; day < 5; day++) {
         uint8_t bytes[64];
         struct bytes_writer writer;
+        struct reading_order order;
         struct packed_reading reading = {.series = 3, .at_ms = T0 + day * day_ms, .value = {.kind = VALUE_INTEGER, .integer = day}};
         bytes_writer_init(&writer, bytes, sizeof(bytes));
-        entry_put_reading(&writer, T0, &reading);
+        reading_order_begin(&order, T0);
+        entry_put_reading(&writer, &order, &reading);
         assert_int_equal(history_add(file.history, T0, bytes, writer.length, &failure), ERR_OK);
     }
     static const unsigned left[] = {3, 2, 1, 0}; /* four in chunks, the fifth open */
@@ -408,10 +415,12 @@ static void through_the_store(void **state) {
     for (unsigned batch = 0; batch < 5; batch++) {
         uint8_t bytes[256];
         struct bytes_writer writer;
+        struct reading_order order;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
+        reading_order_begin(&order, T0);
         for (unsigned i = 0; i < 8; i++) {
             struct packed_reading reading = {.series = i, .at_ms = T0 + batch * 1000, .value = {.kind = VALUE_NUMBER, .number = 1.5}};
-            entry_put_reading(&writer, T0, &reading);
+            entry_put_reading(&writer, &order, &reading);
         }
         store_history(f.store, T0, bytes, (uint32_t)writer.length);
     }

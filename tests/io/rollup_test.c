@@ -79,9 +79,11 @@ static void expect(struct world *world, const struct packed_reading *reading, do
 static void minute_put(struct world *world, struct prng *prng, unsigned minute) {
     uint8_t bytes[1024];
     struct bytes_writer writer;
+    struct reading_order order;
     struct database_failure failure;
     int64_t at_ms = T0 + minute * INT64_C(60000);
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&order, at_ms);
     for (uint32_t series = 0; series < SERIES; series++) {
         struct packed_reading reading = {.series = series, .at_ms = at_ms + (int64_t)prng_below(prng, 60000)};
         double value = (double)prng_below(prng, 1000) / 10 - 50;
@@ -98,7 +100,7 @@ static void minute_put(struct world *world, struct prng *prng, unsigned minute) 
         if (!good)
             reading.value = (struct value){.kind = VALUE_NONE};
         expect(world, &reading, value, good && series < 2);
-        entry_put_reading(&writer, at_ms, &reading);
+        entry_put_reading(&writer, &order, &reading);
     }
     assert_int_equal(history_add(world->history, at_ms, bytes, writer.length, &failure), ERR_OK);
 }
@@ -232,12 +234,14 @@ static void the_oldest_gives_way_to_the_quota(void **state) {
     int64_t newest_ms = 0, first_slot = T0 / SLOT_MS;
     for (unsigned batch = 0; batch < QUOTA_BATCHES; batch++) {
         struct bytes_writer writer;
+        struct reading_order order;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
+        reading_order_begin(&order, T0 + batch * INT64_C(60000));
         for (unsigned i = 0; i < QUOTA_READINGS; i++) {
             struct packed_reading reading = {.series = i % SERIES, .at_ms = T0 + batch * INT64_C(60000) + i, .value = {.kind = VALUE_NUMBER}};
             reading.value.number = sqrt((double)prng_below(&prng, 1 << 20));
             newest_ms = reading.at_ms;
-            entry_put_reading(&writer, T0 + batch * INT64_C(60000), &reading);
+            entry_put_reading(&writer, &order, &reading);
         }
         assert_int_equal(history_add(world->history, T0 + batch * INT64_C(60000), bytes, writer.length, &failure), ERR_OK);
     }

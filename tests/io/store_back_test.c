@@ -86,9 +86,11 @@ static void broken_and_back(void **state) {
     assert_true(fixture_status(&f).is_volatile);
     uint8_t bytes[64];
     struct bytes_writer writer;
+    struct reading_order order;
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&order, 0);
     for (int64_t i = 0; i < 3; i++)
-        entry_put_reading(&writer, 0, &(struct packed_reading){.series = 1, .value = {.kind = VALUE_INTEGER, .integer = i}});
+        entry_put_reading(&writer, &order, &(struct packed_reading){.series = 1, .value = {.kind = VALUE_INTEGER, .integer = i}});
     store_history(f.store, 0, bytes, (uint32_t)writer.length); /* nowhere to go, and counted */
     cut_mode(CUT_WELL);
     submit_until_ok(&f, LANE_EVENT, 10, 11);

@@ -93,11 +93,13 @@ static void acknowledge(struct model *model, enum lane lane) {
 static void read_history(struct model *model) {
     uint8_t bytes[2048];
     struct bytes_writer writer;
+    struct reading_order order;
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&order, 1795000000000);
     for (uint32_t i = 0; i < 40; i++) {
         struct packed_reading reading = {.series = i % 8, .at_ms = 1795000000000 + (int64_t)model->next_seq * 1000 + i};
         reading.value = (struct value){.kind = VALUE_INTEGER, .integer = (int64_t)i * 7};
-        entry_put_reading(&writer, 1795000000000, &reading);
+        entry_put_reading(&writer, &order, &reading);
     }
     CHECK(!writer.full);
     store_history(model->fixture.store, 1795000000000, bytes, (uint32_t)writer.length);

@@ -85,9 +85,11 @@ static void dropped_readings_are_counted(void **state) {
     uint8_t bytes[256];
     for (unsigned i = 0; i < HISTORY_BATCHES_MAX + 3; i++) {
         struct bytes_writer writer;
+        struct reading_order order;
         bytes_writer_init(&writer, bytes, sizeof(bytes));
+        reading_order_begin(&order, 0);
         for (unsigned r = 0; r <= i; r++)
-            entry_put_reading(&writer, 0, &(struct packed_reading){.series = r, .value = {.kind = VALUE_INTEGER, .integer = r}});
+            entry_put_reading(&writer, &order, &(struct packed_reading){.series = r, .value = {.kind = VALUE_INTEGER, .integer = r}});
         queue_put_history(&box->queue, i, bytes, (uint32_t)writer.length);
     }
     assert_true(queue_dropped(&box->queue) == 3 && queue_readings_dropped(&box->queue) == 1 + 2 + 3);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tail of the history against a plain list of what was put in: batches of every size, restarts, clearings, a file that may not grow;
- * and a file of the version before, whose tail stood in rows. */
+/* The tail of the history against a plain list of what was put in: batches of every size, restarts, clearings, a file that may not grow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +25,7 @@ struct world {
     struct tail tail;
     int64_t slot;
     unsigned count, found; /* readings; values ascend from 0 */
+    uint32_t series[LIST_MAX];
     int64_t at_ms[LIST_MAX];
 };
 
@@ -52,15 +52,16 @@ static void world_end(struct world *world) {
     free(world);
 }
 
-static bool match(void *context, int64_t slot, int64_t at_ms, const uint8_t *bytes, size_t size) {
+static bool match(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
     struct world *world = context;
     struct bytes_reader reader;
+    struct reading_order next = *order;
     struct packed_reading reading;
     assert_true(slot == world->slot);
     bytes_reader_init(&reader, bytes, size);
-    for (; entry_get_reading(&reader, at_ms, &reading); world->found++) {
+    for (; entry_get_reading(&reader, &next, &reading); world->found++) {
         assert_true(world->found < world->count && reading.value.integer == (int64_t)world->found);
-        assert_true(reading.at_ms == world->at_ms[world->found]);
+        assert_true(reading.series == world->series[world->found] && reading.at_ms == world->at_ms[world->found]);
     }
     assert_false(reader.failed); /* whole readings */
     return true;
@@ -79,17 +80,21 @@ static void compare(struct world *world) {
 static enum err put(struct world *world, struct prng *prng, unsigned readings) {
     static uint8_t bytes[BATCH_READINGS * 24];
     struct bytes_writer writer;
+    struct reading_order first, order;
     struct database_failure failure;
     int64_t at_ms = world->slot * SLOT_MS + (int64_t)prng_below(prng, SLOT_MS);
     bytes_writer_init(&writer, bytes, sizeof(bytes));
+    reading_order_begin(&first, at_ms);
+    order = first;
     for (unsigned i = 0; i < readings; i++) {
-        struct packed_reading reading = {.series = (uint32_t)(prng_next(prng) >> (44 + prng_below(prng, 20))), .value.kind = VALUE_INTEGER};
+        struct packed_reading reading = {.series = (uint32_t)(prng_next(prng) >> (32 + prng_below(prng, 32))), .value.kind = VALUE_INTEGER};
+        world->series[world->count + i] = reading.series;
         reading.at_ms = world->at_ms[world->count + i] = at_ms + (int64_t)prng_below(prng, 20000);
         reading.value.integer = (int64_t)(world->count + i);
-        entry_put_reading(&writer, at_ms, &reading);
+        entry_put_reading(&writer, &order, &reading);
     }
     assert_false(writer.full);
-    enum err err = tail_add(&world->tail, world->slot, at_ms, bytes, writer.length, &failure);
+    enum err err = tail_add(&world->tail, world->slot, &first, bytes, writer.length, &failure);
     if (err == ERR_OK)
         world->count += readings;
     return err;
@@ -146,86 +151,10 @@ static void a_file_that_may_not_grow(void **state) {
     world_end(world);
 }
 
-/* As a program before this one left them: everything is read, and what comes goes into blocks of its own. */
-static void blocks_of_another_size(void **state) {
-    (void)state;
-    struct world *world = world_begin();
-    struct prng prng;
-    prng_init(&prng, 14);
-    assert_int_equal(put(world, &prng, BATCH_READINGS), ERR_OK);
-    database_run(world->database, "UPDATE tail_block SET body = CAST(body || zeroblob(2048) AS BLOB)");
-    assert_true(database_number(world->database, "SELECT min(length(body)) FROM tail_block") == TAIL_BLOCK_SIZE + 2048);
-    database_close(world->database);
-    file_open(world);
-    compare(world);
-    for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(put(world, &prng, 50), ERR_OK);
-        compare(world);
-        database_close(world->database);
-        file_open(world);
-    }
-    clear(world);
-    compare(world);
-    world_end(world);
-}
-
-static bool add_up(void *context, const struct packed_reading *reading) {
-    int64_t *sum = context;
-    *sum += INT64_C(1) << (4 * reading->value.integer);
-    return true;
-}
-
-/* Its rows are read as they stand, beside new blocks, and go when their slot is written. */
-static void a_file_of_version_2(void **state) {
-    (void)state;
-    struct world *world = world_begin();
-    struct database_failure failure;
-    struct history *history;
-    struct arena arena;
-    uint8_t bytes[2][64];
-    struct bytes_writer writers[2];
-    int64_t sum = 0;
-    database_run(world->database, "DROP TABLE tail_block; PRAGMA user_version = 2");
-    for (unsigned i = 0; i < 4; i++) {
-        struct packed_reading reading = {.series = 1, .at_ms = T0 + i, .value = {.kind = VALUE_INTEGER, .integer = i}};
-        if (i % 2 == 0)
-            bytes_writer_init(&writers[i / 2], bytes[i / 2], sizeof(bytes[0]));
-        entry_put_reading(&writers[i / 2], T0, &reading);
-    }
-    struct statement *row = database_prepare(world->database, "INSERT INTO tail(slot, at_ms, body) VALUES(?, ?, ?)");
-    statement_bind_int(row, 1, T0 / SLOT_MS);
-    statement_bind_int(row, 2, T0);
-    statement_bind_bytes(row, 3, bytes[0], writers[0].length);
-    statement_step(row);
-    database_close(world->database);
-
-    file_open(world);
-    arena_init(&arena);
-    assert_int_equal(history_open(world->database, 8, &world->fixture.config, &arena, &history, &failure), ERR_OK);
-    assert_int_equal(history_add(history, T0, bytes[1], writers[1].length, &failure), ERR_OK);
-    assert_int_equal(history_read(world->database, 1, 0, T0 + 10, add_up, &sum, &failure), ERR_OK);
-    assert_int_equal(sum, 0x1111); /* each once */
-    uint8_t next[64];
-    struct bytes_writer writer;
-    bytes_writer_init(&writer, next, sizeof(next));
-    entry_put_reading(&writer, T0, &(struct packed_reading){.series = 1, .at_ms = T0 + SLOT_MS, .value = {.kind = VALUE_INTEGER, .integer = 4}});
-    assert_int_equal(history_add(history, T0, next, writer.length, &failure), ERR_OK);
-    assert_int_equal(database_number(world->database, "SELECT count(*) FROM tail"), 0);
-    assert_int_equal(database_number(world->database, "SELECT sum(n) FROM chunk"), 4);
-    sum = 0;
-    assert_int_equal(history_read(world->database, 1, 0, T0 + SLOT_MS, add_up, &sum, &failure), ERR_OK);
-    assert_int_equal(sum, 0x11111);
-    history_close(history);
-    arena_done(&arena);
-    world_end(world);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_a_plain_list),
         cmocka_unit_test(a_file_that_may_not_grow),
-        cmocka_unit_test(blocks_of_another_size),
-        cmocka_unit_test(a_file_of_version_2),
     };
     return cmocka_run_group_tests_name("tail", tests, NULL, NULL);
 }

@@ -191,10 +191,10 @@ static void s205_quota_exceeded(void **state) {
                  "[    12.001] alarm smoke-1/smoke returned by=return value=0\n"
                  "[    12.006] owner <- event alarm smoke-1/smoke returned\n"
                  "[    12.006] owner <- alarm/smoke-1/smoke returned\n"
-                 "[    98.939] gap uplink=city lane=reading count=3 why=the room or the time for undelivered entries is used up\n"
-                 "[   108.939] gap uplink=city lane=reading count=54 why=the room or the time for undelivered entries is used up\n"
-                 "[   128.939] gap uplink=city lane=reading count=128 why=the room or the time for undelivered entries is used up\n"
-                 "[   168.939] gap uplink=city lane=reading count=239 why=the room or the time for undelivered entries is used up\n");
+                 "[   103.139] gap uplink=city lane=reading count=1 why=the room or the time for undelivered entries is used up\n"
+                 "[   113.139] gap uplink=city lane=reading count=55 why=the room or the time for undelivered entries is used up\n"
+                 "[   133.139] gap uplink=city lane=reading count=127 why=the room or the time for undelivered entries is used up\n"
+                 "[   173.139] gap uplink=city lane=reading count=240 why=the room or the time for undelivered entries is used up\n");
     world_broker_up(world, "city");
     world_run_until(world, 260000);
     world_settle(world);
@@ -202,11 +202,11 @@ static void s205_quota_exceeded(void **state) {
                  "[   228.627] city <- event alarm smoke-1/smoke unacknowledged replayed\n"
                  "[   228.627] city <- event alarm smoke-1/smoke returned replayed\n"
                  "[   228.627] city <- event problem smoke-1/smoke open replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=3 why=the room or the time for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=54 why=the room or the time for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=128 why=the room or the time for undelivered entries is used up replayed\n"
-                 "[   228.627] city <- event gap lane=reading count=239 why=the room or the time for undelivered entries is used up replayed\n"
-                 "[   248.946] city <- event gap lane=reading count=373 why=the room or the time for undelivered entries is used up\n");
+                 "[   228.627] city <- event gap lane=reading count=1 why=the room or the time for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=55 why=the room or the time for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=127 why=the room or the time for undelivered entries is used up replayed\n"
+                 "[   228.627] city <- event gap lane=reading count=240 why=the room or the time for undelivered entries is used up replayed\n"
+                 "[   253.146] city <- event gap lane=reading count=347 why=the room or the time for undelivered entries is used up\n");
     for (unsigned u = 0; u < 2; u++) /* to the entry, and to each what it missed */
         assert_int_equal(world->gaps_told[u][LANE_READING], world->evicted[u][LANE_READING]);
     world_close(world);
@@ -221,10 +221,10 @@ static void s206_memory_used_up(void **state) {
     world_broker_down(world, "city", LINK_UNREACHABLE);
     world_store_failing(world, true);
     world_check_every(world, 200);
-    world_run_until(world, 900000);
+    world_run_until(world, 1120000);
     world_store_failing(world, false);
     world_broker_up(world, "city");
-    world_run_until(world, 1010000);
+    world_run_until(world, 1230000);
     world_settle(world);
     world_expect(world, "gap|store works|store fails|uplink",
                  "[     0.000] start gateway=sim-04 devices=1 points=60 alarms=1 uplinks=1 next_seq=1\n"
@@ -233,16 +233,16 @@ static void s206_memory_used_up(void **state) {
                  "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
                  "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
                  "[    20.009] store fails: the operating system reported an error; entries stay in memory\n"
-                 "[   778.001] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
-                 "[   798.001] gap uplink=city lane=reading count=100 why=the store does not take entries and memory is full\n"
-                 "[   838.001] gap uplink=city lane=reading count=200 why=the store does not take entries and memory is full\n"
-                 "[   900.289] store works again\n"
-                 "[   900.289] gap uplink=city lane=reading count=311 why=the store does not take entries and memory is full\n"
-                 "[   955.564] uplink city up mqtt=5 window=100\n"
-                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=200 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=311 why=the store does not take entries and memory is full replayed\n");
+                 "[   994.401] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[  1014.401] gap uplink=city lane=reading count=100 why=the store does not take entries and memory is full\n"
+                 "[  1054.401] gap uplink=city lane=reading count=200 why=the store does not take entries and memory is full\n"
+                 "[  1120.201] store works again\n"
+                 "[  1120.201] gap uplink=city lane=reading count=328 why=the store does not take entries and memory is full\n"
+                 "[  1147.201] uplink city up mqtt=5 window=100\n"
+                 "[  1147.206] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
+                 "[  1147.206] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
+                 "[  1147.206] city <- event gap lane=reading count=200 why=the store does not take entries and memory is full replayed\n"
+                 "[  1147.206] city <- event gap lane=reading count=328 why=the store does not take entries and memory is full replayed\n");
     uint64_t missed = 0; /* the first fifty had arrived before the link broke: they are lost here, and no gap */
     for (uint64_t seq = 1; seq <= world->newest_seq; seq++)
         missed += (world->ledger[seq].told_lanes >> LANE_READING & 1) && !world->ledger[seq].received && !world->ledger[seq].durable;

@@ -267,9 +267,11 @@ static void on_rows(struct world *world, const struct effect *asked) {
 
 static void check_history(struct world *world, const struct effect *effect) {
     struct bytes_reader reader;
+    struct reading_order order;
     struct packed_reading reading;
     bytes_reader_init(&reader, effect->history.bytes, effect->history.size);
-    while (entry_get_reading(&reader, effect->history.at_ms, &reading)) {
+    reading_order_begin(&order, effect->history.at_ms);
+    while (entry_get_reading(&reader, &order, &reading)) {
         uint32_t point = world->config->points_count - 1 - reading.series;
         int64_t mono_ms = world->now_us / 1000 - (world_now(world).wall_ms - reading.at_ms);
         bool waited = world->wall_trusted && truth_known(world, point, UNTIMED_MS + mono_ms, &reading.value);

@@ -17,6 +17,7 @@ static void put(struct aside *aside, int64_t mono_ms, uint32_t series) {
 static uint64_t take_all(struct aside *aside, const struct now *now, int64_t *ret_first, int64_t *ret_last) {
     struct bytes_writer body;
     struct bytes_reader reader;
+    struct reading_order order;
     struct packed_reading reading;
     int64_t at_ms, before = INT64_MIN;
     uint64_t total = 0;
@@ -24,8 +25,9 @@ static uint64_t take_all(struct aside *aside, const struct now *now, int64_t *re
     while (aside_take(aside, now, &at_ms, &body, &count)) {
         assert_true(body.length <= ASIDE_TAKE_SIZE && count > 0);
         bytes_reader_init(&reader, body.bytes, body.length);
+        reading_order_begin(&order, at_ms);
         for (unsigned i = 0; i < count; i++) {
-            assert_true(entry_get_reading(&reader, at_ms, &reading));
+            assert_true(entry_get_reading(&reader, &order, &reading));
             assert_true(reading.at_ms == reading.value.integer + now->wall_ms - now->mono_us / 1000);
             assert_true(reading.value.integer > before);
             before = reading.value.integer;

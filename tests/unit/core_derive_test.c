@@ -29,8 +29,9 @@ static double newest(const struct core_rig *rig, uint16_t device, uint16_t point
     struct packed_reading reading, found = {.value = {.kind = VALUE_NONE}};
     for (uint64_t seq = 1; journal_find(&rig->core.journal, LANE_READING, seq, UINT16_MAX, &entry); seq = entry.seq + 1) {
         struct bytes_reader body;
+        struct reading_order order = entry_order(&entry);
         bytes_reader_init(&body, entry.body, entry.body_size);
-        while (entry_get_reading(&body, entry.at_ms, &reading))
+        while (entry_get_reading(&body, &order, &reading))
             if (reading.series == (uint32_t)(device * SITE_POINTS + point))
                 found = reading;
     }

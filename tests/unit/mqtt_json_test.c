@@ -44,7 +44,7 @@ static void assert_message(const char *expected_topic, const char *expected) {
 
 static struct entry entry_of(enum entry_kind kind, const struct bytes_writer *body) {
     assert_false(body->full);
-    return (struct entry){.lane = kind == ENTRY_READINGS ? LANE_READING : LANE_EVENT,
+    return (struct entry){.lane = kind == ENTRY_READINGS || kind == ENTRY_READINGS_1 ? LANE_READING : LANE_EVENT,
                           .kind = kind,
                           .seq = 17,
                           .start = START,
@@ -56,11 +56,21 @@ static struct entry entry_of(enum entry_kind kind, const struct bytes_writer *bo
 
 /* ---- readings ---- */
 
+static struct entry readings_entry(int64_t at_ms, const struct packed_reading *readings, unsigned count) {
+    static uint8_t bytes[ENTRY_SIZE];
+    struct bytes_writer body;
+    struct reading_order order;
+    bytes_writer_init(&body, bytes, sizeof(bytes));
+    reading_order_begin(&order, at_ms);
+    for (unsigned i = 0; i < count; i++)
+        entry_put_reading(&body, &order, &readings[i]);
+    struct entry entry = entry_of(ENTRY_READINGS, &body);
+    entry.at_ms = at_ms;
+    return entry;
+}
+
 static void test_readings(void **state) {
     (void)state;
-    uint8_t bytes[512];
-    struct bytes_writer body;
-    bytes_writer_init(&body, bytes, sizeof(bytes));
     const int64_t at_ms = 1795406400123; /* 2026-11-23T04:00:00.123Z */
     const struct packed_reading readings[] = {
         {.series = 4, .at_ms = at_ms, .value = {.kind = VALUE_NUMBER, .number = 1.23}},
@@ -69,9 +79,7 @@ static void test_readings(void **state) {
         {.series = 7, .at_ms = at_ms, .quality = QUALITY_UNCERTAIN, .reason = REASON_CORRUPT, .value = {.kind = VALUE_TEXT, .text = SMOKE "\n\"\\"}},
         {.series = 99, .at_ms = at_ms, .value = {.kind = VALUE_NUMBER, .number = 9}}, /* a series nobody knows */
     };
-    for (unsigned i = 0; i < ARRAY_COUNT(readings); i++)
-        entry_put_reading(&body, at_ms, &readings[i]);
-    struct entry entry = entry_of(ENTRY_READINGS, &body);
+    struct entry entry = readings_entry(at_ms, readings, ARRAY_COUNT(readings));
     assert_true(mqtt_json_entry(&json, &entry, false, &topic, &payload));
     assert_message("yanhuo/v1/gw/reading/device-1",
                    "{\"id\":\"gw-00000000000000ab-17\",\"replayed\":false,\"readings\":["
@@ -86,14 +94,9 @@ static void test_readings(void **state) {
 }
 
 static void assert_value(struct value value, const char *expected) {
-    uint8_t bytes[64];
-    struct bytes_writer body;
     char member[96];
     setup(NULL);
-    bytes_writer_init(&body, bytes, sizeof(bytes));
-    entry_put_reading(&body, 0, &(struct packed_reading){.at_ms = 5, .value = value});
-    struct entry entry = entry_of(ENTRY_READINGS, &body);
-    entry.at_ms = 0;
+    struct entry entry = readings_entry(0, &(struct packed_reading){.at_ms = 5, .value = value}, 1);
     assert_true(mqtt_json_entry(&json, &entry, false, &topic, &payload));
     snprintf(member, sizeof(member), "\"v\":%s,", expected);
     if (!strstr(payload_bytes, member))
@@ -356,20 +359,17 @@ static void test_health_of_buses(void **state) {
 static char longest_name[NAME_SIZE];
 
 static size_t largest_readings(const char *value) {
-    static uint8_t bytes[ENTRY_SIZE];
-    struct bytes_writer body;
+    static struct packed_reading readings[ENTRY_READINGS_MAX];
     memset(longest_name, 'n', NAME_SIZE - 1);
     for (unsigned i = 0; i < SITE_DEVICES * SITE_POINTS; i++)
         site.series[i] = (struct series){.device = longest_name, .point = longest_name};
     site.config.gateway_id = longest_name;
-    bytes_writer_init(&body, bytes, sizeof(bytes));
     for (unsigned i = 0; i < ENTRY_READINGS_MAX; i++) {
-        struct packed_reading reading = {.series = i % 16, .at_ms = 1795406400123, .quality = QUALITY_UNCERTAIN, .reason = REASON_OUT_OF_RANGE};
-        reading.value.kind = VALUE_TEXT;
-        (void)text_copy(reading.value.text, sizeof(reading.value.text), value);
-        entry_put_reading(&body, 1795406400123, &reading);
+        readings[i] = (struct packed_reading){.series = i % 16, .at_ms = 1795406400123, .quality = QUALITY_UNCERTAIN, .reason = REASON_OUT_OF_RANGE};
+        readings[i].value.kind = VALUE_TEXT;
+        (void)text_copy(readings[i].value.text, sizeof(readings[i].value.text), value);
     }
-    struct entry entry = entry_of(ENTRY_READINGS, &body);
+    struct entry entry = readings_entry(1795406400123, readings, ENTRY_READINGS_MAX);
     entry.seq = UINT64_MAX;
     assert_true(mqtt_json_entry(&json, &entry, false, &topic, &payload));
     cJSON *parsed = cJSON_Parse(payload_bytes);

@@ -72,10 +72,11 @@ static unsigned next(struct world *world, unsigned uplink, struct entry *ret_ent
         return 0;
     world->read_seq = ret_entry->seq;
     struct bytes_reader body;
+    struct reading_order order = entry_order(ret_entry);
     struct packed_reading reading;
     unsigned count = 0;
     bytes_reader_init(&body, ret_entry->body, ret_entry->body_size);
-    while (entry_get_reading(&body, ret_entry->at_ms, &reading))
+    while (entry_get_reading(&body, &order, &reading))
         count++;
     assert_false(body.failed);
     return count;
@@ -124,10 +125,11 @@ static void test_batch(void **state) {
     assert_int_equal(next(world, 0, &entry), 20);
     assert_int_equal(entry.at_ms, site_now(0).wall_ms);
     struct bytes_reader body;
+    struct reading_order order = entry_order(&entry);
     struct packed_reading reading;
     bytes_reader_init(&body, entry.body, entry.body_size);
     for (unsigned i = 0; i < 20; i++) { /* each its own time and place */
-        assert_true(entry_get_reading(&body, entry.at_ms, &reading));
+        assert_true(entry_get_reading(&body, &order, &reading));
         assert_int_equal(reading.at_ms, site_now(1000 * (i / 4)).wall_ms);
         assert_int_equal(reading.series, i % 4);
         assert_true(reading.value.number == 1000.0 * (i / 4));
@@ -326,10 +328,12 @@ static void test_history(void **state) {
     assert_true(publisher_take_history(&world->publisher, &now, false, &batch));
     assert_int_equal(batch.count, 20); /* every poll, also what was not reported */
     struct bytes_reader body;
+    struct reading_order order;
     struct packed_reading reading;
     bytes_reader_init(&body, batch.body.bytes, batch.body.length);
+    reading_order_begin(&order, batch.at_ms);
     for (unsigned i = 0; i < 20; i++) {
-        assert_true(entry_get_reading(&body, batch.at_ms, &reading));
+        assert_true(entry_get_reading(&body, &order, &reading));
         assert_int_equal(reading.at_ms, site_now(1000 * (i / 4)).wall_ms);
         assert_int_equal(reading.series, i / 4 % SITE_DEVICES * SITE_POINTS + i % 4);
     }

@@ -8,15 +8,18 @@
 
 #include <cmocka.h>
 
+#include "base/check.h"
 #include "uplink_rig.h"
 
 static size_t rows_put(uint8_t *bytes, size_t size, uint64_t first_seq, uint64_t last_seq) {
     struct bytes_writer writer, body;
+    struct reading_order order;
     uint8_t packed[64];
     bytes_writer_init(&writer, bytes, size);
     for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
         bytes_writer_init(&body, packed, sizeof(packed));
-        entry_put_reading(&body, 0, &(struct packed_reading){.series = 4, .at_ms = 5, .value = {.kind = VALUE_INTEGER, .integer = (int64_t)seq}});
+        reading_order_begin(&order, 0);
+        entry_put_reading(&body, &order, &(struct packed_reading){.series = 4, .at_ms = 5, .value = {.kind = VALUE_INTEGER, .integer = (int64_t)seq}});
         struct entry entry = {
             .lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 2, .seq = seq, .body = packed, .body_size = (uint32_t)body.length};
         assert_true(entry_seal(&entry, &writer));
@@ -146,12 +149,48 @@ static void test_store_that_cannot_answer(void **state) {
     link_world_end(world);
 }
 
+/* What waited for an uplink across an upgrade: the same readings in the packing before and in today's, and as messages the same. */
+static void test_rows_of_the_program_before(void **state) {
+    (void)state;
+    static const uint8_t before[] = {4, 10, 0x07, 0xF6, 1, 5, 0xD0, 0x0F, 2, 9, 6, 10, 0x30, REASON_NO_ANSWER, 7, 10, 0x04, 4, 'o', 'p', 'e', 'n'};
+    static const struct packed_reading readings[] = {
+        {.series = 4, .at_ms = 5, .value = {.kind = VALUE_NUMBER, .number = 1.23}},
+        {.series = 5, .at_ms = 1000, .value = {.kind = VALUE_INTEGER, .integer = -5}},
+        {.series = 6, .at_ms = 5, .quality = QUALITY_BAD, .reason = REASON_NO_ANSWER},
+        {.series = 7, .at_ms = 5, .value = {.kind = VALUE_TEXT, .text = "open"}},
+    };
+    struct world *world = link_world_new();
+    uint8_t bytes[512], packed[64];
+    struct bytes_writer writer, body;
+    struct reading_order order;
+    bytes_writer_init(&writer, bytes, sizeof(bytes));
+    bytes_writer_init(&body, packed, sizeof(packed));
+    reading_order_begin(&order, 0);
+    for (unsigned i = 0; i < ARRAY_COUNT(readings); i++)
+        entry_put_reading(&body, &order, &readings[i]);
+    struct entry entry = {.lane = LANE_READING, .kind = ENTRY_READINGS_1, .uplinks = 2, .seq = 1, .body = before, .body_size = sizeof(before)};
+    assert_true(entry_seal(&entry, &writer));
+    entry = (struct entry){.lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 2, .seq = 2, .body = packed, .body_size = (uint32_t)body.length};
+    assert_true(entry_seal(&entry, &writer) && body.length < sizeof(before));
+    old_store(world);
+    unsigned from = world->sends_count;
+    give_rows(world, bytes, writer.length, 0, 2, ERR_OK);
+    assert_int_equal(readings_sent(world, from), 2);
+    const struct sent *first = &world->sends[from], *second = first + 1;
+    assert_string_equal(first->topic, "reading/device-1");
+    assert_string_equal(second->topic, first->topic);
+    assert_non_null(strstr(first->payload, "\"point\":\"p3\",\"v\":\"open\",\"q\":\"good\"}]}"));
+    assert_string_equal(strstr(second->payload, "\"replayed\""), strstr(first->payload, "\"replayed\"")); /* but for their ids */
+    link_world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backlog_from_the_store),
         cmocka_unit_test(test_backlog_slows_down_for_a_slow_link),
         cmocka_unit_test(test_rows_of_a_connection_that_is_gone),
         cmocka_unit_test(test_store_that_cannot_answer),
+        cmocka_unit_test(test_rows_of_the_program_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
