@@ -6,8 +6,8 @@
  *
  * DIR should be on a file system of its own, because the device's count is of all programs. Every 30 s of the day the file system is
  * synced, as the kernel would write back what is older. Prints bytes a reading: on the device, as the kernel counts them for
- * this process, and in the history's file, whole pages by what they are used for; and how long one point's 24 hours take to be read,
- * the first time and again. */
+ * this process, as packed for a commit, and in the history's file, whole pages by what they are used for; and how long one point's 24
+ * hours take to be read, the first time and again. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +40,7 @@ static struct config config = {.devices_count = 1,
 static struct spool spool;
 static struct store_image image;
 static char names[POINTS][8];
+static uint64_t packed_size; /* all batches */
 
 static int64_t device_bytes(const char *dir) {
     struct stat status;
@@ -86,6 +87,7 @@ static size_t batch_make(struct prng *prng, int64_t at_ms, unsigned seconds, uns
             ++*readings;
         }
     CHECK(!writer.full);
+    packed_size += writer.length;
     return writer.length;
 }
 
@@ -106,6 +108,7 @@ static void shares_print(const char *path, struct database *database, uint64_t r
     struct database_failure failure;
     struct stat status;
     CHECK(stat(path, &status) == 0);
+    printf("%.2f bytes a reading as packed for a commit\n", (double)packed_size / (double)readings);
     printf("%.2f bytes a reading in the history's file\n", (double)status.st_size / (double)readings);
     double of_readings = share(database, "'chunk', 'hour', 'tail_page'", readings);
     double of_rollups = share(database, "'rollup_10min', 'rollup_hour', 'rollup_day'", readings);
