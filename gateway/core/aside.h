@@ -12,7 +12,7 @@
 #include "base/now.h"
 #include "gateway/core/entry.h"
 
-#define ASIDE_SIZE (256 * 1024) /* two halves: 13,000 to 40,000 readings, an hour at five to ten a second; a clock is set within minutes */
+#define ASIDE_SIZE (256 * 1024) /* two halves: 20,000 to 80,000 readings, an hour at ten a second; a clock is set within minutes */
 #define ASIDE_TAKE_SIZE 32768   /* given to the store at a time */
 
 struct aside_half {

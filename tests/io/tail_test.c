@@ -151,10 +151,50 @@ static void a_file_that_may_not_grow(void **state) {
     world_end(world);
 }
 
+static bool read_to_damage(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
+    struct reading_order next = *order;
+    struct bytes_reader reader;
+    struct packed_reading reading;
+    (void)context;
+    (void)slot;
+    bytes_reader_init(&reader, bytes, size);
+    while (entry_get_reading(&reader, &next, &reading))
+        continue;
+    return true;
+}
+
+/* Whatever a block holds, nothing is read outside of it, and what comes is kept. */
+static void damaged_blocks(void **state) {
+    (void)state;
+    struct world *world = world_begin();
+    struct prng prng;
+    struct database_failure failure;
+    prng_init(&prng, 14);
+    for (unsigned round = 0; round < 300; round++) {
+        assert_int_equal(put(world, &prng, 100), ERR_OK);
+        for (uint64_t i = 1 + prng_below(&prng, 8); i; i--)
+            world->tail.block[16 + prng_below(&prng, 100)] = prng_below(&prng, 2) ? (uint8_t)prng_next(&prng) : 0xFF;
+        statement_bind_int(world->tail.put_block, 1, world->tail.number);
+        statement_bind_bytes(world->tail.put_block, 2, world->tail.block, TAIL_BLOCK_SIZE);
+        statement_step(world->tail.put_block);
+        tail_read(world->database, INT64_MIN, INT64_MAX, read_to_damage, NULL);
+        assert_int_equal(database_clear(world->database, &failure), ERR_OK);
+        database_close(world->database);
+        file_open(world);
+        assert_int_equal(put(world, &prng, 100), ERR_OK);
+        clear(world);
+        assert_int_equal(put(world, &prng, 100), ERR_OK);
+        compare(world);
+        clear(world);
+    }
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_a_plain_list),
         cmocka_unit_test(a_file_that_may_not_grow),
+        cmocka_unit_test(damaged_blocks),
     };
     return cmocka_run_group_tests_name("tail", tests, NULL, NULL);
 }
