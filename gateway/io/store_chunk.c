@@ -69,10 +69,10 @@ static void value_put(struct bytes_writer *writer, unsigned form, unsigned decim
     }
 }
 
-void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t begin_ms, int64_t span_ms, const struct packed_reading *reading) {
-    CHECK(begin_ms >= 0 && reading->at_ms >= begin_ms && reading->at_ms - begin_ms < span_ms);
+void chunk_put(struct bytes_writer *writer, struct chunk_state *state, int64_t hour, const struct packed_reading *reading) {
+    CHECK(reading->at_ms >= 0 && chunk_hour(reading->at_ms) == hour);
     if (!state->begun)
-        state->at_ms = begin_ms;
+        state->at_ms = hour * HOUR_MS;
     uint8_t decimals;
     uint64_t whole;
     uint8_t form = value_form(state, &reading->value, &decimals, &whole);

@@ -22,7 +22,7 @@ struct statement;
 
 enum database_mode {
     DATABASE_FULL,   /* every commit is on the disk when it returns */
-    DATABASE_NORMAL, /* a power cut may cost the commits since the last checkpoint, never the order or the file */
+    DATABASE_NORMAL, /* a power cut may cost the commits since the last database_sync, never the order or the file */
     DATABASE_SHARED, /* as FULL; other programs may read it meanwhile, which costs a mapped file: for what is seldom written */
     DATABASE_READER, /* never writes */
     DATABASE_VISITOR, /* never writes; another program's SHARED file, which it may have open, or one that nobody has open */
@@ -75,6 +75,8 @@ const char *statement_text(struct statement *statement, int column); /* never NU
 const uint8_t *statement_bytes(struct statement *statement, int column, size_t *ret_size);
 
 void database_begin(struct database *database);
+/* Everything committed is on the disk when it returns: the log is synced as it is, which costs no page, as a checkpoint would. */
+void database_sync(struct database *database);
 /* Commits, or rolls back when anything since database_begin failed; ERR_OK only when the commit is done. */
 NODISCARD enum err database_end(struct database *database, struct database_failure *ret_failure);
 /* Hands out the failure kept so far and forgets it. */

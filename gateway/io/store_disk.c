@@ -44,7 +44,7 @@ void store_tell(const struct store_sink *sink, enum trace_level level, const cha
 
 /* What the start depends on; the large tables are looked through only in a small file. */
 static const char *const spool_tables[] = {"run_fire", "run_event", "cursor", "record", "uplink", "gap", "meta", "series", NULL};
-static const char *const history_tables[] = {"series", "tail_page", NULL};
+static const char *const history_tables[] = {"series", "tail_page", "due", NULL};
 
 /* Names and records for a spool that has never been used: it has not counted a start. */
 static enum err spool_fill(struct store_disk *disk, struct database_failure *ret_failure) {
@@ -142,7 +142,6 @@ static enum err files_open(struct store_disk *disk, const struct store_image *to
 }
 
 void disk_close(struct store_disk *disk) {
-    history_close(disk->history);
     database_close(disk->reader.database);
     database_close(disk->archive_database);
     database_close(disk->history_database);

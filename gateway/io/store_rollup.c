@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A row's id is window << 20 | series, so that rows are appended and one series in a time is a probe a window.
+/* A row's id is unit << 20 | series, so that rows are appended and one series in a time is a probe a unit.
  *
- *   level      window of            made from
- *   10 min     2 slots              chunks, and what of its time is in folded hours
+ *   level      unit                 made from
+ *   10 min     a sixth of an hour   its hour's chunks, and what is open of it in memory
  *   hour       6 windows of 10 min  their rows
  *   day        144 of them          their rows, shifted by the civil time's offset
  *
- * Invariant: `rolled` holds for each level the first window that is not written yet; everything before it stands as the readings do.
- * A clock that ran ahead for a while leaves a mark in the future. The first chunk after it was set back reopens from there on, or
- * nothing would be summed until that future has come.
- * What there is to write is found by chunks alone: a window without any is either empty, or its hour was folded (store_fold.h) after it had
- * been written. When a chunk comes late to a folded hour, its window is summed from both. */
+ *   reading comes ---> its 10 minutes are due
+ *   10 minutes due, and over ---> summed, row written; their hour and day are due
+ *   hour or day due, and over, and nothing shorter is due and over ---> summed, row written
+ *
+ * Invariant: what is not in `due` stands as the readings do, or did when there were more of them. So nothing looks for what there is to sum,
+ * and it does not matter in which order times come: a clock that ran ahead, or readings that waited for it, only make more due. */
 #include "gateway/io/store_rollup.h"
 
 #include <stdio.h>
 
 #include "gateway/io/store_chunk.h"
+#include "gateway/io/store_history_old.h"
 
-#define WINDOW_SLOTS 2
-#define WINDOW_MS ((int64_t)SLOT_MS * WINDOW_SLOTS)
-#define STEP_WINDOWS 144     /* a day a call */
-#define STEP_READINGS 400000 /* or when so many were summed: alarms are committed by the same thread */
-#define HOUR_WINDOWS (HOUR_SLOTS / WINDOW_SLOTS)
+#define WINDOW_MS ((int64_t)ROLLUP_LEAST_MS)
+#define HOUR_WINDOWS (HOUR_MS / WINDOW_MS)
+#define STEP_UNITS 144       /* a day of ten minutes a call */
+#define STEP_WORK 400000     /* or when so many readings and rows were looked at: alarms are committed by the same thread */
+#define LEVEL_SHIFT 40       /* of an id in `due`, above every unit: shorter ones come first */
 
 struct level {
     const char *table;
@@ -32,8 +34,11 @@ static const struct level levels[ROLLUP_LEVELS] = {{"rollup_10min", 1}, {"rollup
 
 #define ROLLUP_COLUMNS "(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, valid INTEGER NOT NULL, least REAL, mean REAL, most REAL);"
 const char rollup_sql[] = "CREATE TABLE IF NOT EXISTS rollup_10min" ROLLUP_COLUMNS "CREATE TABLE IF NOT EXISTS rollup_hour" ROLLUP_COLUMNS
-                          "CREATE TABLE IF NOT EXISTS rollup_day" ROLLUP_COLUMNS
-                          "CREATE TABLE IF NOT EXISTS rolled(level INTEGER PRIMARY KEY, next INTEGER NOT NULL)";
+                          "CREATE TABLE IF NOT EXISTS rollup_day" ROLLUP_COLUMNS "CREATE TABLE IF NOT EXISTS due(id INTEGER PRIMARY KEY)";
+
+/* A row gives way to one of as many readings or more: of fewer there are only when some are not kept any more, or cannot be read. */
+static const char put_sql[] = "INSERT INTO %s VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET n = excluded.n, valid = excluded.valid, "
+                              "least = excluded.least, mean = excluded.mean, most = excluded.most WHERE excluded.n >= n";
 
 struct sum {
     uint64_t count, valid;
@@ -42,34 +47,36 @@ struct sum {
 
 struct rollup {
     struct database *database;
+    const struct open_hour *open;
     uint32_t series_count;
     int64_t day_shift; /* windows by which a civil day begins before that of UTC */
     struct sum *sums;  /* by series; zero between uses */
-    uint64_t read;     /* readings, in this call */
-    struct statement *chunks, *hour, *next_chunk, *get_mark, *put_mark;
-    struct statement *put[ROLLUP_LEVELS], *rows, *next_row, *expire[ROLLUP_LEVELS];
+    uint64_t work;     /* readings and rows looked at, in this call */
+    struct statement *chunks, *old, *next_due, *put_due, *remove_due;
+    struct statement *put[ROLLUP_LEVELS], *rows, *expire[ROLLUP_LEVELS];
 };
 
 static int64_t shift_of(enum rollup_level level, int offset_minutes) {
     return level == ROLLUP_DAY ? offset_minutes / 10 : 0;
 }
 
-struct rollup *rollup_open(struct database *database, uint32_t series_count, int offset_minutes, struct arena *arena) {
+struct rollup *rollup_open(struct database *database, const struct open_hour *open, uint32_t series_count, int offset_minutes,
+                           struct arena *arena) {
     struct rollup *rollup = arena_take(arena, 1, sizeof(*rollup));
-    *rollup = (struct rollup){.database = database, .series_count = series_count, .day_shift = shift_of(ROLLUP_DAY, offset_minutes)};
+    *rollup = (struct rollup){
+        .database = database, .open = open, .series_count = series_count, .day_shift = shift_of(ROLLUP_DAY, offset_minutes)};
     rollup->sums = arena_take(arena, series_count ? series_count : 1, sizeof(*rollup->sums));
     for (uint32_t i = 0; i < series_count; i++)
         rollup->sums[i] = (struct sum){0};
-    rollup->chunks = database_prepare(database, "SELECT id, body FROM chunk WHERE id >= ? AND id < ? ORDER BY id");
-    rollup->hour = database_prepare(database, "SELECT body FROM hour WHERE id >= ? AND id < ?");
-    rollup->next_chunk = database_prepare(database, "SELECT id FROM chunk WHERE id >= ? ORDER BY id LIMIT 1");
-    rollup->rows = database_prepare(database, "SELECT id, n, valid, least, mean, most FROM rollup_10min WHERE id >= ? AND id < ? ORDER BY id");
-    rollup->next_row = database_prepare(database, "SELECT id FROM rollup_10min WHERE id >= ? ORDER BY id LIMIT 1");
-    rollup->get_mark = database_prepare(database, "SELECT next FROM rolled WHERE level = ?");
-    rollup->put_mark = database_prepare(database, "INSERT OR REPLACE INTO rolled VALUES(?, ?)");
+    rollup->chunks = database_prepare(database, "SELECT id, body FROM hour_chunk WHERE id >= ? AND id < ?");
+    rollup->old = database_prepare(database, "SELECT id, body FROM hour WHERE id >= ? AND id < ?");
+    rollup->rows = database_prepare(database, "SELECT id, n, valid, least, mean, most FROM rollup_10min WHERE id >= ? AND id < ?");
+    rollup->next_due = database_prepare(database, "SELECT id FROM due WHERE id >= ? ORDER BY id LIMIT 1");
+    rollup->put_due = database_prepare(database, "INSERT OR IGNORE INTO due VALUES(?)");
+    rollup->remove_due = database_prepare(database, "DELETE FROM due WHERE id = ?");
     for (unsigned i = 0; i < ROLLUP_LEVELS; i++) {
-        char sql[128];
-        snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s VALUES(?, ?, ?, ?, ?, ?)", levels[i].table);
+        char sql[256];
+        snprintf(sql, sizeof(sql), put_sql, levels[i].table);
         rollup->put[i] = database_prepare(database, sql);
         snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id < ?", levels[i].table);
         rollup->expire[i] = database_prepare(database, sql);
@@ -99,47 +106,49 @@ static void reading_add(struct sum *sum, const struct packed_reading *reading) {
     sum_add(sum, 1, valid, number, number, number);
 }
 
-static void chunks_sum(struct rollup *rollup, int64_t window) {
-    statement_bind_int(rollup->chunks, 1, window * WINDOW_SLOTS << CHUNK_SERIES_BITS);
-    statement_bind_int(rollup->chunks, 2, (window + 1) * WINDOW_SLOTS << CHUNK_SERIES_BITS);
-    while (statement_step(rollup->chunks)) {
-        int64_t id = statement_int(rollup->chunks, 0);
-        uint32_t series = (uint32_t)(id & CHUNK_SERIES_MASK);
-        struct chunk_reader reader;
-        struct packed_reading reading;
-        size_t size;
-        const uint8_t *body = statement_bytes(rollup->chunks, 1, &size);
-        chunk_reader_init(&reader, series, (id >> CHUNK_SERIES_BITS) * SLOT_MS, SLOT_MS, body, size);
-        for (; series < rollup->series_count && chunk_get(&reader, &reading); rollup->read++)
+/* What a chunk's body has in these 10 minutes. */
+static void body_sum(struct rollup *rollup, int64_t window, uint32_t series, const uint8_t *body, size_t size) {
+    struct chunk_reader reader;
+    struct packed_reading reading;
+    chunk_reader_init(&reader, series, window / HOUR_WINDOWS * HOUR_MS, HOUR_MS, body, size);
+    for (; series < rollup->series_count && chunk_get(&reader, &reading); rollup->work++)
+        if (reading.at_ms / WINDOW_MS == window)
             reading_add(&rollup->sums[series], &reading);
+}
+
+static void chunks_sum(struct rollup *rollup, struct statement *chunks, int64_t from_id, int64_t to_id, unsigned part_bits, int64_t window) {
+    statement_bind_int(chunks, 1, from_id);
+    statement_bind_int(chunks, 2, to_id);
+    while (statement_step(chunks)) {
+        size_t size;
+        const uint8_t *body = statement_bytes(chunks, 1, &size);
+        body_sum(rollup, window, (uint32_t)(statement_int(chunks, 0) >> part_bits & CHUNK_SERIES_MASK), body, size);
     }
 }
 
-/* What the folded hour holds of the window, for the series that have chunks in it: the others' rows stand as they are. */
-static void hour_sum(struct rollup *rollup, int64_t window) {
-    int64_t hour = window / HOUR_WINDOWS, from_ms = window * WINDOW_MS;
-    for (uint32_t series = 0; series < rollup->series_count; series++) {
-        if (!rollup->sums[series].count)
-            continue;
-        statement_bind_int(rollup->hour, 1, hour_id(hour, series));
-        statement_bind_int(rollup->hour, 2, hour_id(hour, series + 1));
-        while (statement_step(rollup->hour)) {
-            struct chunk_reader reader;
-            struct packed_reading reading;
-            size_t size;
-            const uint8_t *body = statement_bytes(rollup->hour, 0, &size);
-            chunk_reader_init(&reader, series, hour * HOUR_MS, HOUR_MS, body, size);
-            for (; chunk_get(&reader, &reading); rollup->read++)
-                if (reading.at_ms >= from_ms && reading.at_ms - from_ms < WINDOW_MS)
-                    reading_add(&rollup->sums[series], &reading);
+static void open_sum(struct rollup *rollup, int64_t window) {
+    for (uint32_t series = 0; series < rollup->open->series_count; series++)
+        for (const struct open_block *block = rollup->open->series[series].first; block;) {
+            uint8_t bytes[CHUNK_BODY_SIZE];
+            struct bytes_writer body;
+            bytes_writer_init(&body, bytes, sizeof(bytes));
+            block = open_chunk(block, &body);
+            body_sum(rollup, window, series, body.bytes, body.length);
         }
-    }
+}
+
+static void window_sum(struct rollup *rollup, int64_t window) {
+    int64_t hour = window / HOUR_WINDOWS;
+    chunks_sum(rollup, rollup->old, old_id(hour, 0), old_id(hour + 1, 0), OLD_PART_BITS, window);
+    chunks_sum(rollup, rollup->chunks, chunk_id(hour, 0), chunk_id(hour + 1, 0), CHUNK_PART_BITS, window);
+    if (rollup->open->hour == hour)
+        open_sum(rollup, window);
 }
 
 static void rows_sum(struct rollup *rollup, int64_t from_window, int64_t to_window) {
     statement_bind_int(rollup->rows, 1, from_window << CHUNK_SERIES_BITS);
     statement_bind_int(rollup->rows, 2, to_window << CHUNK_SERIES_BITS);
-    while (statement_step(rollup->rows)) {
+    for (; statement_step(rollup->rows); rollup->work++) {
         uint32_t series = (uint32_t)(statement_int(rollup->rows, 0) & CHUNK_SERIES_MASK);
         uint64_t valid = (uint64_t)statement_int(rollup->rows, 2);
         if (series < rollup->series_count)
@@ -163,110 +172,75 @@ static void sums_write(struct rollup *rollup, enum rollup_level level, int64_t w
             statement_bind_double(put, 6, sum->most);
         }
         statement_step(put);
+        rollup->work++;
         *sum = (struct sum){0};
     }
 }
 
-/* ---- going on ---- */
+/* ---- what is due ---- */
 
-/* The first id at or above, or INT64_MAX. */
-static int64_t next_id(struct statement *next, int64_t id) {
-    int64_t found = INT64_MAX;
-    statement_bind_int(next, 1, id);
-    if (statement_step(next))
-        found = statement_int(next, 0);
-    statement_reset(next);
-    return found;
+static void due_put(struct rollup *rollup, enum rollup_level level, int64_t unit) {
+    statement_bind_int(rollup->put_due, 1, (int64_t)level << LEVEL_SHIFT | unit);
+    statement_step(rollup->put_due);
 }
 
-static int64_t mark_get(struct rollup *rollup, enum rollup_level level) {
-    int64_t mark = 0;
-    statement_bind_int(rollup->get_mark, 1, level);
-    if (statement_step(rollup->get_mark))
-        mark = statement_int(rollup->get_mark, 0);
-    statement_reset(rollup->get_mark);
-    return mark;
+void rollup_due(struct rollup *rollup, int64_t at_ms) {
+    due_put(rollup, ROLLUP_10MIN, at_ms / WINDOW_MS);
 }
 
-static void mark_put(struct rollup *rollup, enum rollup_level level, int64_t mark) {
-    statement_bind_int(rollup->put_mark, 1, level);
-    statement_bind_int(rollup->put_mark, 2, mark);
-    statement_step(rollup->put_mark);
+/* The first unit of this level that is due; INT64_MAX when none is. */
+static int64_t due_next(struct rollup *rollup, enum rollup_level level) {
+    int64_t id = INT64_MAX;
+    statement_bind_int(rollup->next_due, 1, (int64_t)level << LEVEL_SHIFT);
+    if (statement_step(rollup->next_due))
+        id = statement_int(rollup->next_due, 0);
+    statement_reset(rollup->next_due);
+    return id >> LEVEL_SHIFT == (int64_t)level ? id & ((INT64_C(1) << LEVEL_SHIFT) - 1) : INT64_MAX;
 }
 
-/* Windows of 10 minutes below `end`, over empty stretches at once; the mark reached. */
-static int64_t windows_write(struct rollup *rollup, int64_t end, bool *ret_more) {
-    int64_t window = mark_get(rollup, ROLLUP_10MIN);
-    for (unsigned done = 0; window < end; done++) {
-        int64_t id = next_id(rollup->next_chunk, window * WINDOW_SLOTS << CHUNK_SERIES_BITS);
-        if (id == INT64_MAX)
-            break;
-        int64_t first = (id >> CHUNK_SERIES_BITS) / WINDOW_SLOTS;
-        if (first >= end || done == STEP_WINDOWS || rollup->read >= STEP_READINGS) {
-            *ret_more = first < end;
-            window = first < end ? first : window;
-            break;
-        }
-        chunks_sum(rollup, first);
-        hour_sum(rollup, first);
-        sums_write(rollup, ROLLUP_10MIN, first);
-        window = first + 1;
-    }
-    mark_put(rollup, ROLLUP_10MIN, window);
-    return *ret_more ? window : end;
-}
-
-/* Units of a higher level whose windows are all below `end`. */
-static void units_write(struct rollup *rollup, enum rollup_level level, int64_t end) {
-    int64_t count = levels[level].windows, shift = level == ROLLUP_DAY ? rollup->day_shift : 0, unit = mark_get(rollup, level);
-    for (;;) {
-        int64_t from = unit * count - shift, id = next_id(rollup->next_row, (from > 0 ? from : 0) << CHUNK_SERIES_BITS);
-        if (id == INT64_MAX)
-            break;
-        int64_t next = ((id >> CHUNK_SERIES_BITS) + shift) / count;
-        unit = next > unit ? next : unit;
-        if ((unit + 1) * count - shift > end)
-            break;
-        from = unit * count - shift;
+static void unit_write(struct rollup *rollup, enum rollup_level level, int64_t unit) {
+    int64_t count = levels[level].windows, from = unit * count - (level == ROLLUP_DAY ? rollup->day_shift : 0);
+    if (level == ROLLUP_10MIN) {
+        window_sum(rollup, unit);
+        due_put(rollup, ROLLUP_HOUR, unit / levels[ROLLUP_HOUR].windows);
+        due_put(rollup, ROLLUP_DAY, (unit + rollup->day_shift) / levels[ROLLUP_DAY].windows);
+    } else {
         rows_sum(rollup, from > 0 ? from : 0, from + count);
-        sums_write(rollup, level, unit);
-        unit++;
     }
-    mark_put(rollup, level, unit);
+    sums_write(rollup, level, unit);
+    statement_bind_int(rollup->remove_due, 1, (int64_t)level << LEVEL_SHIFT | unit);
+    statement_step(rollup->remove_due);
 }
 
-void rollup_reopen(struct rollup *rollup, int64_t slot) {
-    int64_t window = slot / WINDOW_SLOTS;
+/* The first unit that is due and over at this time, of the shortest level that has one; false when there is none. */
+static bool due_over(struct rollup *rollup, int64_t until_ms, enum rollup_level *ret_level, int64_t *ret_unit) {
     for (unsigned i = 0; i < ROLLUP_LEVELS; i++) {
-        int64_t unit = (window + (i == ROLLUP_DAY ? rollup->day_shift : 0)) / levels[i].windows;
-        if (unit < mark_get(rollup, (enum rollup_level)i))
-            mark_put(rollup, (enum rollup_level)i, unit);
+        int64_t unit = due_next(rollup, (enum rollup_level)i), shift = i == ROLLUP_DAY ? rollup->day_shift : 0;
+        if (unit == INT64_MAX || (unit + 1) * levels[i].windows - shift > until_ms / WINDOW_MS)
+            continue;
+        *ret_level = (enum rollup_level)i;
+        *ret_unit = unit;
+        return true;
     }
+    return false;
 }
 
-int64_t rollup_reach(struct rollup *rollup) {
-    return next_id(rollup->next_chunk, mark_get(rollup, ROLLUP_10MIN) * WINDOW_SLOTS << CHUNK_SERIES_BITS) >> CHUNK_SERIES_BITS;
-}
-
-enum err rollup_advance(struct rollup *rollup, int64_t until_slot, bool *ret_more, struct database_failure *ret_failure) {
+enum err rollup_advance(struct rollup *rollup, int64_t until_ms, bool *ret_more, struct database_failure *ret_failure) {
+    enum rollup_level level;
+    int64_t unit;
+    bool more = until_ms > 0 && due_over(rollup, until_ms, &level, &unit);
     *ret_more = false;
-    int64_t end = until_slot / WINDOW_SLOTS;
-    if (until_slot <= 0 || rollup_reach(rollup) >= end * WINDOW_SLOTS) {
-        /* No chunk waits; but an hour or a day may have ended since its last window. */
-        int64_t hour = mark_get(rollup, ROLLUP_HOUR), row = next_id(rollup->next_row, hour * levels[ROLLUP_HOUR].windows << CHUNK_SERIES_BITS);
-        enum err err = database_clear(rollup->database, ret_failure);
-        if (err != ERR_OK || row == INT64_MAX || (row >> CHUNK_SERIES_BITS) / levels[ROLLUP_HOUR].windows >= end / levels[ROLLUP_HOUR].windows)
-            return err;
-    }
     enum err err = database_clear(rollup->database, ret_failure);
-    if (err != ERR_OK)
+    if (err != ERR_OK || !more)
         return err;
-    rollup->read = 0;
+    rollup->work = 0;
     database_begin(rollup->database);
-    end = windows_write(rollup, end, ret_more);
-    units_write(rollup, ROLLUP_HOUR, end);
-    units_write(rollup, ROLLUP_DAY, end);
+    for (unsigned i = 0; more && i < STEP_UNITS && rollup->work < STEP_WORK; i++) {
+        unit_write(rollup, level, unit);
+        more = due_over(rollup, until_ms, &level, &unit);
+    }
     err = database_end(rollup->database, ret_failure);
+    *ret_more = more && err == ERR_OK;
     for (uint32_t i = 0; err != ERR_OK && i < rollup->series_count; i++)
         rollup->sums[i] = (struct sum){0};
     return err;

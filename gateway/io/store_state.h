@@ -31,7 +31,7 @@ struct store {
     bool slow, behind, full, ballast;
     uint64_t dropped_told, refused_told, unkept; /* history batches that found no file */
     uint64_t unkept_readings; /* of them, and of batches that could not be written; since the start */
-    int64_t checkpoint_us, expire_us, care_us, copy_us, room_us, roll_us, archive_us;
+    int64_t sync_us, expire_us, care_us, copy_us, room_us, roll_us, archive_us;
     int64_t retry_us, retry_pause_us; /* while the files are closed */
     char why_closed[320];             /* as told */
     struct store_sample samples[SAMPLES_COUNT]; /* a ring */

@@ -13,14 +13,14 @@ const char tail_sql[] = "CREATE TABLE IF NOT EXISTS tail_page(id INTEGER PRIMARY
 /* ---- reading ---- */
 
 struct walk {
-    bool (*sink)(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size);
+    bool (*sink)(void *context, int64_t hour, const struct reading_order *order, const uint8_t *bytes, size_t size);
     void *context;
-    int64_t first_slot, last_slot;
+    int64_t first_hour, last_hour;
     bool more;
 };
 
 /* Gives every record to the sink; how many bytes of the block are used. */
-static size_t block_walk(struct walk *walk, int64_t slot, struct bytes_reader *block) {
+static size_t block_walk(struct walk *walk, int64_t hour, struct bytes_reader *block) {
     while (block->position < block->size) {
         size_t begin = block->position;
         uint64_t size = bytes_get_varint(block);
@@ -31,8 +31,8 @@ static size_t block_walk(struct walk *walk, int64_t slot, struct bytes_reader *b
         }
         if (!size || block->failed || size > block->size - block->position)
             return begin;
-        if (walk && walk->more && slot >= walk->first_slot && slot <= walk->last_slot)
-            walk->more = walk->sink(walk->context, slot, &order, block->bytes + block->position, (size_t)size);
+        if (walk && walk->more && hour >= walk->first_hour && hour <= walk->last_hour)
+            walk->more = walk->sink(walk->context, hour, &order, block->bytes + block->position, (size_t)size);
         block->position += (size_t)size;
     }
     return block->position;
@@ -42,17 +42,19 @@ static size_t block_walk(struct walk *walk, int64_t slot, struct bytes_reader *b
 static void blocks_walk(struct database *database, struct walk *walk, struct tail *tail) {
     struct statement *select = database_prepare(database, "SELECT id, body FROM tail_page ORDER BY id");
     uint64_t generation = 0;
+    int64_t hour = 0;
     for (int64_t number = 0; statement_step(select); number++) {
         struct bytes_reader block;
         size_t size;
         const uint8_t *bytes = statement_bytes(select, 1, &size);
         bytes_reader_init(&block, bytes, size);
         uint64_t of = bytes_get_u64(&block);
-        int64_t slot = (int64_t)bytes_get_u64(&block);
+        int64_t of_hour = (int64_t)bytes_get_u64(&block);
         generation = number ? generation : of;
-        if (size != TAIL_BLOCK_SIZE || of != generation || statement_int(select, 0) != number)
+        hour = number ? hour : of_hour;
+        if (size != TAIL_BLOCK_SIZE || of != generation || of_hour != hour || statement_int(select, 0) != number)
             break;
-        size_t used = block_walk(walk, slot, &block);
+        size_t used = block_walk(walk, hour, &block);
         if (tail) {
             *tail = (struct tail){.database = database, .number = number, .generation = generation, .used = used};
             memcpy(tail->block, bytes, used);
@@ -61,9 +63,9 @@ static void blocks_walk(struct database *database, struct walk *walk, struct tai
     statement_done(select);
 }
 
-void tail_read(struct database *database, int64_t first_slot, int64_t last_slot,
-               bool (*sink)(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size), void *context) {
-    struct walk walk = {.sink = sink, .context = context, .first_slot = first_slot, .last_slot = last_slot, .more = true};
+void tail_read(struct database *database, int64_t first_hour, int64_t last_hour,
+               bool (*sink)(void *context, int64_t hour, const struct reading_order *order, const uint8_t *bytes, size_t size), void *context) {
+    struct walk walk = {.sink = sink, .context = context, .first_hour = first_hour, .last_hour = last_hour, .more = true};
     blocks_walk(database, &walk, NULL);
 }
 
@@ -75,12 +77,12 @@ void tail_open(struct tail *tail, struct database *database) {
     tail->put_block = database_prepare(database, "INSERT OR REPLACE INTO tail_page VALUES(?, ?)");
 }
 
-static void block_begin(uint8_t block[TAIL_BLOCK_SIZE], uint64_t generation, int64_t slot) {
+static void block_begin(uint8_t block[TAIL_BLOCK_SIZE], uint64_t generation, int64_t hour) {
     struct bytes_writer writer;
     memset(block, 0, TAIL_BLOCK_SIZE);
     bytes_writer_init(&writer, block, TAIL_BLOCK_SIZE);
     bytes_put_u64(&writer, generation);
-    bytes_put_u64(&writer, (uint64_t)slot);
+    bytes_put_u64(&writer, (uint64_t)hour);
 }
 
 static void block_put(struct tail *tail, int64_t number, const uint8_t block[TAIL_BLOCK_SIZE]) {
@@ -115,14 +117,14 @@ static void record_put(struct tail *tail, const struct reading_order *order, con
     tail->used += writer.length;
 }
 
-enum err tail_add(struct tail *tail, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size,
+enum err tail_add(struct tail *tail, int64_t hour, const struct reading_order *order, const uint8_t *bytes, size_t size,
                   struct database_failure *ret_failure) {
     struct tail before = *tail;
     struct reading_order next = *order;
     database_begin(tail->database);
     for (size_t at = 0; at < size;) {
-        if (tail->used <= BLOCK_HEAD_SIZE) { /* begun, or cleared: the slot is that of the first record */
-            block_begin(tail->block, tail->generation, slot);
+        if (tail->used <= BLOCK_HEAD_SIZE) { /* begun, or cleared: the hour is that of the first record */
+            block_begin(tail->block, tail->generation, hour);
             tail->used = BLOCK_HEAD_SIZE;
         }
         size_t room = TAIL_BLOCK_SIZE - tail->used;

@@ -18,7 +18,7 @@
 #include "gateway/io/store_state.h"
 
 #define SECOND_US INT64_C(1000000)
-#define CHECKPOINT_US (300 * SECOND_US) /* a power cut costs at most this much of the history */
+#define SYNC_US (300 * SECOND_US) /* a power cut costs at most this much of the history */
 #define EXPIRE_US (3600 * SECOND_US)
 #define ARCHIVE_US (300 * SECOND_US) /* seldom: the spool has it meanwhile */
 #define CARE_US (60 * SECOND_US)
@@ -249,7 +249,7 @@ static void history_do(struct store *store, const struct history_batch *batch, u
     enum err err = history_add(store->disk.history, batch->at_ms, batch->body.bytes, batch->body.size, &failure);
     store->readings += history_readings(store->disk.history) - before;
     if (err == ERR_FULL && room_make(store))
-        err = history_add(store->disk.history, batch->at_ms, batch->body.bytes, batch->body.size, &failure);
+        err = history_go_on(store->disk.history, &failure);
     if (err == ERR_CORRUPT) {
         files_renew(store, store->disk.history_path, &failure);
         if (store->disk.open)
@@ -265,7 +265,7 @@ static void history_do(struct store *store, const struct history_batch *batch, u
     }
 }
 
-static void checkpoint_tell(struct store *store) {
+static void sync_tell(struct store *store) {
     uint64_t dropped = queue_dropped(&store->queue), refused = history_refused(store->disk.history);
     if (store->behind && dropped == store->dropped_told) {
         store->behind = false;
@@ -279,7 +279,7 @@ static void checkpoint_tell(struct store *store) {
     store->refused_told = refused;
 }
 
-/* The history is made durable, what is over is rolled up and then folded, and what is too old goes. */
+/* The history is made durable, what is over is rolled up, and what is too old goes. */
 static void history_care(struct store *store, const struct now *now) {
     struct database_failure failure;
     enum err err = ERR_OK;
@@ -287,19 +287,16 @@ static void history_care(struct store *store, const struct now *now) {
         err = now->wall_trusted ? history_expire(store->disk.history, now->wall_ms, &failure) : ERR_OK;
         store->expire_us = now->mono_us + EXPIRE_US;
     }
-    if (now->mono_us >= store->checkpoint_us) {
+    if (now->mono_us >= store->sync_us) {
         if (err == ERR_OK)
-            err = history_checkpoint(store->disk.history, &failure);
-        store->checkpoint_us = now->mono_us + CHECKPOINT_US;
-        checkpoint_tell(store);
+            err = history_sync(store->disk.history, &failure);
+        store->sync_us = now->mono_us + SYNC_US;
+        sync_tell(store);
     }
     if (err == ERR_OK && now->mono_us >= store->roll_us) {
         bool more = false;
-        if (now->wall_trusted) {
+        if (now->wall_trusted)
             err = history_roll(store->disk.history, now->wall_ms, &more, &failure);
-            if (err == ERR_OK && !more)
-                err = history_fold(store->disk.history, now->wall_ms, &more, &failure);
-        }
         store->roll_us = now->mono_us + (more ? ROLL_MORE_US : CARE_US);
     }
     if (err == ERR_FULL && room_make(store))
@@ -377,7 +374,7 @@ static int64_t next_time(const struct store *store) {
     int64_t until_us = store->care_us;
     if (!store->disk.open)
         return store->retry_us < until_us ? store->retry_us : until_us;
-    until_us = store->checkpoint_us < until_us ? store->checkpoint_us : until_us;
+    until_us = store->sync_us < until_us ? store->sync_us : until_us;
     until_us = store->expire_us < until_us ? store->expire_us : until_us;
     until_us = store->archive_us < until_us ? store->archive_us : until_us;
     until_us = store->roll_us < until_us ? store->roll_us : until_us;
@@ -393,7 +390,7 @@ void *store_writer_main(void *context) {
     store->failing_since_us = NOW_NEVER;
     store->retry_pause_us = RETRY_FIRST_US;
     store->retry_us = begin_us + RETRY_FIRST_US;
-    store->checkpoint_us = begin_us + CHECKPOINT_US;
+    store->sync_us = begin_us + SYNC_US;
     store->expire_us = begin_us + 60 * SECOND_US; /* not while everything else starts */
     store->roll_us = begin_us + CARE_US;
     store->archive_us = begin_us + CARE_US;

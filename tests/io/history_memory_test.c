@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of history: it stands still slot after slot, and is enough for what an earlier start left open. */
+/* The memory of history: it stands still hour after hour, and is enough for what an earlier start left open. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "tests/io/memory.h"
 #include "tests/io/store_fixture.h"
 
-#define T0 1795392000000 /* start of a slot */
+#define T0 INT64_C(1795392000000) /* start of an hour */
 #define SERIES 16
 
 struct file {
@@ -24,12 +24,12 @@ struct file {
     struct point point;
 };
 
-static void file_open(struct file *file, uint64_t slot_readings) {
+static void file_open(struct file *file, uint64_t hour_readings) {
     struct database_failure failure;
     arena_init(&file->arena);
     assert_int_equal(database_open(file->path, DATABASE_NORMAL, &file->database, &failure), ERR_OK);
     assert_int_equal(history_create(file->database, &failure), ERR_OK);
-    file->point.every_ms = (uint32_t)(SLOT_MS / slot_readings);
+    file->point.every_ms = (uint32_t)(HOUR_MS / hour_readings);
     file->device.spec.points = &file->point;
     file->device.spec.points_count = 1;
     file->fixture.config.devices = &file->device;
@@ -38,15 +38,14 @@ static void file_open(struct file *file, uint64_t slot_readings) {
 }
 
 static void file_close(struct file *file) {
-    history_close(file->history);
     database_close(file->database);
     arena_done(&file->arena);
 }
 
-static void file_init(struct file *file, uint64_t slot_readings) {
+static void file_init(struct file *file, uint64_t hour_readings) {
     fixture_init(&file->fixture);
     fixture_path(&file->fixture, "history.db", file->path);
-    file_open(file, slot_readings);
+    file_open(file, hour_readings);
 }
 
 /* The same readings, `count` of each series, one a millisecond, whatever the time. */
@@ -65,45 +64,27 @@ static void add_alike(struct file *file, int64_t at_ms, unsigned count) {
     assert_int_equal(history_add(file->history, at_ms, bytes, writer.length, &failure), ERR_OK);
 }
 
-/* Slot after slot, each with 48,000 readings: when one byte of a reading stayed, this would fail. */
+/* Hour after hour is written and rolled up, each with 48,000 readings: when one byte of a reading stayed, this would fail. */
 static void memory_stands_still(void **state) {
-    (void)state;
-    struct file file;
-    size_t before = 0;
-    file_init(&file, 48000);
-    for (unsigned slot = 0; slot < 6; slot++) {
-        for (unsigned batch = 0; batch < 60; batch++)
-            add_alike(&file, T0 + slot * SLOT_MS + batch * 5000, 50);
-        if (slot == 2) /* by now SQLite's page caches are full */
-            before = memory_in_use();
-    }
-    size_t after = memory_in_use();
-    print_message("in use: %zu kB, three slots later %zu kB\n", before / 1024, after / 1024);
-    assert_true(before > 0 && after <= before + 8192);
-    file_close(&file);
-    fixture_done(&file.fixture);
-}
-
-/* Hour after hour is rolled up and folded. */
-static void folding_stands_still(void **state) {
     (void)state;
     struct file file;
     struct database_failure failure;
     size_t before = 0;
-    file_init(&file, 4000);
-    for (unsigned slot = 0; slot < 5 * HOUR_SLOTS + 1; slot++) {
-        for (unsigned batch = 0; batch < 5; batch++)
-            add_alike(&file, T0 + slot * SLOT_MS + batch * 5000, 50);
-        bool more = true;
-        assert_int_equal(history_roll(file.history, T0 + slot * SLOT_MS, &more, &failure), ERR_OK);
-        for (more = true; more;)
-            assert_int_equal(history_fold(file.history, T0 + slot * SLOT_MS, &more, &failure), ERR_OK);
-        if (slot == 2 * HOUR_SLOTS)
+    file_init(&file, 48000);
+    for (unsigned hour = 0; hour < 6; hour++) {
+        for (unsigned batch = 0; batch < 60; batch++) {
+            int64_t at_ms = T0 + hour * HOUR_MS + batch * 60000;
+            bool more = true;
+            add_alike(&file, at_ms, 50);
+            while (more)
+                assert_int_equal(history_roll(file.history, at_ms, &more, &failure), ERR_OK);
+        }
+        if (hour == 2) /* by now SQLite's page caches are full */
             before = memory_in_use();
     }
     size_t after = memory_in_use();
     print_message("in use: %zu kB, three hours later %zu kB\n", before / 1024, after / 1024);
-    assert_int_equal(database_number(file.database, "SELECT count(DISTINCT id >> 23) FROM hour"), 5);
+    assert_int_equal(database_number(file.database, "SELECT count(DISTINCT id >> 36) FROM hour_chunk"), 5);
     assert_true(before > 0 && after <= before + 8192);
     file_close(&file);
     fixture_done(&file.fixture);
@@ -124,12 +105,13 @@ static void less_memory_after_a_restart_loses_nothing(void **state) {
     file_init(&file, 48000);
     for (unsigned batch = 0; batch < 20; batch++)
         add_alike(&file, T0 + batch * 1000, 100);
+    assert_int_equal(database_number(file.database, "SELECT count(*) FROM hour_chunk"), 0); /* all of it is open */
     file_close(&file);
     file_open(&file, 1);
-    add_alike(&file, T0 + SLOT_MS, 1);
-    assert_int_equal(database_number(file.database, "SELECT sum(n) FROM chunk"), 20 * 100 * SERIES);
+    add_alike(&file, T0 + HOUR_MS, 1);
+    assert_int_equal(database_number(file.database, "SELECT count(DISTINCT id >> 36) FROM hour_chunk"), 1);
     for (uint32_t series = 0; series < SERIES; series++)
-        assert_int_equal(history_read(file.database, series, 0, T0 + 2 * SLOT_MS, count_one, &got, &failure), ERR_OK);
+        assert_int_equal(history_read(file.database, series, 0, T0 + 2 * HOUR_MS, count_one, &got, &failure), ERR_OK);
     assert_int_equal(got, 20 * 100 * SERIES + SERIES);
     file_close(&file);
     fixture_done(&file.fixture);
@@ -138,7 +120,6 @@ static void less_memory_after_a_restart_loses_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_stands_still),
-        cmocka_unit_test(folding_stands_still),
         cmocka_unit_test(less_memory_after_a_restart_loses_nothing),
     };
     return cmocka_run_group_tests_name("history memory", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* History: the packing of a series against random readings and random damage, and the file over slots, restarts, late
- * readings, folding and full memory, compared with a plain list of what was put in. */
+/* History: the packing of a series against random readings and random damage, and the file over hours, restarts, late
+ * readings, rollups and full memory, compared with a plain list of what was put in. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "gateway/io/store_spool.h"
 #include "store_fixture.h"
 
-#define T0 1795392000000 /* start of a slot */
+#define T0 INT64_C(1795392000000) /* start of an hour */
 
 static struct packed_reading reading_random(struct prng *prng, int64_t at_ms) {
     struct packed_reading reading = {.series = 7, .at_ms = at_ms, .quality = QUALITY_GOOD};
@@ -79,8 +79,8 @@ static void assert_reading(const struct packed_reading *a, const struct packed_r
 
 #define CHUNK_READINGS 300
 
-/* Segments of random length into one body, as early writes leave them. */
-static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, int64_t span_ms, uint8_t *body, size_t size) {
+/* Segments of random length into one body, as older files have them. */
+static size_t chunk_build(struct prng *prng, const struct packed_reading *readings, unsigned count, uint8_t *body, size_t size) {
     struct bytes_writer whole;
     bytes_writer_init(&whole, body, size);
     for (unsigned at = 0; at < count;) {
@@ -90,7 +90,7 @@ static size_t chunk_build(struct prng *prng, const struct packed_reading *readin
         unsigned n = 1 + (unsigned)prng_below(prng, count - at);
         bytes_writer_init(&writer, items, sizeof(items));
         for (unsigned i = 0; i < n; i++)
-            chunk_put(&writer, &state, T0, span_ms, &readings[at + i]);
+            chunk_put(&writer, &state, chunk_hour(T0), &readings[at + i]);
         assert_false(writer.full);
         chunk_put_head(&whole, n, (uint32_t)writer.length);
         bytes_put_raw(&whole, items, writer.length);
@@ -102,17 +102,16 @@ static size_t chunk_build(struct prng *prng, const struct packed_reading *readin
 
 static void chunks_round_trip(void **state) {
     (void)state;
-    static uint8_t body[CHUNK_READINGS * (CHUNK_ITEM_SIZE + CHUNK_SEGMENT_SIZE)];
+    static uint8_t body[CHUNK_READINGS * (CHUNK_ITEM_SIZE + 20)];
     struct prng prng;
     prng_init(&prng, 5);
     for (unsigned round = 0; round < 500; round++) {
         struct packed_reading readings[CHUNK_READINGS], back;
         unsigned count = 1 + (unsigned)prng_below(&prng, CHUNK_READINGS);
-        int64_t span_ms = round % 3 ? SLOT_MS : HOUR_MS;
         for (unsigned i = 0; i < count; i++) /* times jump about: late readings are not sorted */
-            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, (uint64_t)span_ms) : i * 997));
+            readings[i] = reading_random(&prng, T0 + (int64_t)(round % 2 ? prng_below(&prng, HOUR_MS) : i * 997));
         struct chunk_reader reader;
-        chunk_reader_init(&reader, 7, T0, span_ms, body, chunk_build(&prng, readings, count, span_ms, body, sizeof(body)));
+        chunk_reader_init(&reader, 7, T0, HOUR_MS, body, chunk_build(&prng, readings, count, body, sizeof(body)));
         for (unsigned i = 0; i < count; i++) {
             assert_true(chunk_get(&reader, &back));
             assert_reading(&readings[i], &back);
@@ -124,14 +123,14 @@ static void chunks_round_trip(void **state) {
 
 static void damaged_chunks_end(void **state) {
     (void)state;
-    static uint8_t body[CHUNK_READINGS * (CHUNK_ITEM_SIZE + CHUNK_SEGMENT_SIZE)];
+    static uint8_t body[CHUNK_READINGS * (CHUNK_ITEM_SIZE + 20)];
     struct prng prng;
     prng_init(&prng, 6);
     for (unsigned round = 0; round < 5000; round++) {
         struct packed_reading readings[40], back;
         for (unsigned i = 0; i < 40; i++)
             readings[i] = reading_random(&prng, T0 + i * 1000);
-        size_t size = chunk_build(&prng, readings, 40, SLOT_MS, body, sizeof(body));
+        size_t size = chunk_build(&prng, readings, 40, body, sizeof(body));
         if (round % 3 == 0)
             size = prng_below(&prng, size);
         else
@@ -141,9 +140,9 @@ static void damaged_chunks_end(void **state) {
         memcpy(exact, body, size);
         struct chunk_reader reader;
         unsigned count = 0;
-        chunk_reader_init(&reader, 7, T0, SLOT_MS, exact, size);
+        chunk_reader_init(&reader, 7, T0, HOUR_MS, exact, size);
         for (; chunk_get(&reader, &back); count++) {
-            assert_true(chunk_slot(back.at_ms) == chunk_slot(T0));
+            assert_true(chunk_hour(back.at_ms) == chunk_hour(T0));
             assert_true(count < size);
         }
         free(exact);
@@ -161,7 +160,7 @@ static size_t packed_size(double first, double step, unsigned digits, bool singl
         struct packed_reading reading = {.at_ms = T0 + i * 1000 + i % 3, .value = {.kind = VALUE_NUMBER, .number = strtod(text, NULL)}};
         if (single)
             reading.value.number = (double)(float)reading.value.number;
-        chunk_put(&writer, &state, T0, SLOT_MS, &reading);
+        chunk_put(&writer, &state, chunk_hour(T0), &reading);
     }
     return writer.length;
 }
@@ -220,7 +219,7 @@ struct file {
     struct arena arena;
     struct database *database;
     struct history *history;
-    struct config_device device; /* read so often that as much memory is set aside for a slot as ever */
+    struct config_device device; /* read so often that as much memory is set aside as ever */
     struct point point;
 };
 
@@ -238,7 +237,6 @@ static void file_open(struct file *file) {
 }
 
 static void file_close(struct file *file) {
-    history_close(file->history);
     database_close(file->database);
     arena_done(&file->arena);
 }
@@ -254,29 +252,27 @@ static void file_done(struct file *file) {
     fixture_done(&file->fixture);
 }
 
-static bool of_one_slot(void *context, int64_t slot, const struct reading_order *order, const uint8_t *bytes, size_t size) {
+static bool of_one_hour(void *context, int64_t hour, const struct reading_order *order, const uint8_t *bytes, size_t size) {
     int64_t *first = context;
-    assert_true(order && bytes && size && (*first == INT64_MIN || *first == slot));
-    *first = slot;
+    assert_true(order && bytes && size && (*first == INT64_MIN || *first == hour));
+    *first = hour;
     return true;
 }
 
 /* Now and then, and now and then with no room for it in the file: then it is done later. */
-static unsigned fold_some(struct file *file, struct prng *prng, int64_t wall_ms) {
+static void roll_some(struct file *file, struct prng *prng, int64_t wall_ms) {
     struct database_failure failure;
     bool more = true;
-    unsigned steps = 0;
     if (prng_below(prng, 8) == 0)
         (void)database_number(file->database, "PRAGMA max_page_count = 1");
-    enum err err = history_roll(file->history, wall_ms, &more, &failure);
-    for (more = true; err == ERR_OK && more; steps += more)
-        err = history_fold(file->history, wall_ms, &more, &failure);
+    enum err err = ERR_OK;
+    while (err == ERR_OK && more)
+        err = history_roll(file->history, wall_ms, &more, &failure);
     assert_true(err == ERR_OK || err == ERR_FULL);
     (void)database_number(file->database, "PRAGMA max_page_count = 1000000");
-    return steps;
 }
 
-static void slots_restarts_late_readings_and_folding(void **state) {
+static void hours_restarts_and_late_readings(void **state) {
     (void)state;
     struct file file;
     struct prng prng;
@@ -284,7 +280,6 @@ static void slots_restarts_late_readings_and_folding(void **state) {
     struct list list = {.items = calloc(LIST_MAX, sizeof(*list.items)), .seen = calloc(LIST_MAX, 1)};
     file_init(&file);
     prng_init(&prng, 8);
-    unsigned steps = 0;
     for (unsigned batch = 0; batch < 1200; batch++) {
         static uint8_t bytes[65536];
         struct bytes_writer writer;
@@ -305,16 +300,15 @@ static void slots_restarts_late_readings_and_folding(void **state) {
             file_open(&file);
         }
         if (prng_below(&prng, 40) == 0)
-            steps += fold_some(&file, &prng, at_ms);
+            roll_some(&file, &prng, at_ms);
         if (batch % 50 == 49)
             for (uint32_t series = 0; series < 16; series++)
                 list_compare(&list, file.database, series, series % 2 ? at_ms - 7000000 : 0, series % 3 ? at_ms - 1000 : INT64_MAX >> 21);
     }
     assert_int_equal(history_refused(file.history), 0);
-    assert_true(steps > 5);
-    int64_t slot = INT64_MIN;
-    tail_read(file.database, INT64_MIN, INT64_MAX, of_one_slot, &slot);
-    assert_true(slot != INT64_MIN);
+    int64_t hour = INT64_MIN;
+    tail_read(file.database, INT64_MIN, INT64_MAX, of_one_hour, &hour);
+    assert_true(hour != INT64_MIN);
     file_done(&file);
     free(list.items);
     free(list.seen);
@@ -340,7 +334,7 @@ static void impossible_readings_are_refused(void **state) {
     file_done(&file);
 }
 
-/* 1.3 million readings of noise in one slot do not fit into memory: written early, and all there. */
+/* 780,000 readings of noise in one hour do not fit into memory: written early, and all there. */
 static bool count_one(void *context, const struct packed_reading *reading) {
     (void)reading;
     (*(unsigned *)context)++;
@@ -369,9 +363,9 @@ static void full_memory_is_written_early(void **state) {
         assert_false(writer.full);
         assert_int_equal(history_add(file.history, T0, bytes, writer.length, &failure), ERR_OK);
     }
-    assert_true(database_number(file.database, "SELECT count(*) FROM chunk") == 16);
+    assert_true(database_number(file.database, "SELECT sum(length(body)) FROM hour_chunk") > 5000000);
     for (uint32_t series = 0; series < 16; series++)
-        assert_int_equal(history_read(file.database, series, 0, T0 + SLOT_MS, count_one, &got, &failure), ERR_OK);
+        assert_int_equal(history_read(file.database, series, 0, T0 + HOUR_MS, count_one, &got, &failure), ERR_OK);
     assert_int_equal(got, put);
     file_done(&file);
 }
@@ -392,12 +386,12 @@ static void old_days_go_one_a_call(void **state) {
         entry_put_reading(&writer, &order, &reading);
         assert_int_equal(history_add(file.history, T0, bytes, writer.length, &failure), ERR_OK);
     }
-    static const unsigned left[] = {3, 2, 1, 0}; /* four in chunks, the fifth open */
+    static const unsigned left[] = {3, 2, 1, 0}; /* four written, the fifth open */
     assert_int_equal(history_expire(file.history, T0 + 30 * day_ms, &failure), ERR_OK);
-    assert_int_equal(database_number(file.database, "SELECT count(*) FROM chunk"), 4);
+    assert_int_equal(database_number(file.database, "SELECT count(*) FROM hour_chunk"), 4);
     for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(history_expire(file.history, T0 + 9999 * day_ms, &failure), ERR_OK);
-        assert_int_equal(database_number(file.database, "SELECT count(*) FROM chunk"), left[i]);
+        assert_int_equal(database_number(file.database, "SELECT count(*) FROM hour_chunk"), left[i]);
     }
     assert_int_equal(history_expire(file.history, -1, &failure), ERR_OK);
     file_done(&file);
@@ -440,7 +434,7 @@ int main(void) {
         cmocka_unit_test(chunks_round_trip),
         cmocka_unit_test(damaged_chunks_end),
         cmocka_unit_test(sensors_numbers_pack_small),
-        cmocka_unit_test(slots_restarts_late_readings_and_folding),
+        cmocka_unit_test(hours_restarts_and_late_readings),
         cmocka_unit_test(impossible_readings_are_refused),
         cmocka_unit_test(full_memory_is_written_early),
         cmocka_unit_test(old_days_go_one_a_call),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fold_world.h"
+#include "history_world.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 
-void world_open(struct fold_world *world) {
+void world_open(struct history_world *world) {
     struct database_failure failure;
     arena_init(&world->arena);
     assert_int_equal(database_open(world->path, DATABASE_NORMAL, &world->database, &failure), ERR_OK);
@@ -21,18 +21,17 @@ void world_open(struct fold_world *world) {
     assert_int_equal(history_open(world->database, SERIES, &world->fixture.config, &world->arena, &world->history, &failure), ERR_OK);
 }
 
-void world_close(struct fold_world *world) {
-    history_close(world->history);
+void world_close(struct history_world *world) {
     database_close(world->database);
     arena_done(&world->arena);
 }
 
-struct fold_world *world_begin(uint64_t bytes_max) {
-    struct fold_world *world = calloc(1, sizeof(*world));
+struct history_world *world_begin(uint64_t bytes_max) {
+    struct history_world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     fixture_init(&world->fixture);
     world->fixture.config.store.history_bytes_max = bytes_max;
-    for (unsigned d = 0; d < FIXTURE_DEVICES; d++) /* memory for a slot of them */
+    for (unsigned d = 0; d < FIXTURE_DEVICES; d++) /* much memory */
         for (unsigned p = 0; p < FIXTURE_POINTS; p++)
             world->fixture.points[d][p].every_ms = 100;
     fixture_path(&world->fixture, "history.db", world->path);
@@ -41,7 +40,7 @@ struct fold_world *world_begin(uint64_t bytes_max) {
     return world;
 }
 
-void world_end(struct fold_world *world) {
+void world_end(struct history_world *world) {
     world_close(world);
     fixture_done(&world->fixture);
     free(world);
@@ -66,24 +65,24 @@ static uint64_t index_of(const struct value *value) {
     return value->kind == VALUE_NUMBER ? (uint64_t)value->number : value->kind == VALUE_INTEGER ? (uint64_t)value->integer : index;
 }
 
-void world_put(struct fold_world *world, uint32_t series, int64_t at_ms) {
+void world_put(struct history_world *world, uint32_t series, int64_t at_ms) {
     assert_true(world->count < LIST_MAX);
     struct packed_reading reading = {.series = series, .at_ms = at_ms, .value = world_value(world->count, series)};
-    world->items[world->count++] = (struct fold_item){series, at_ms};
+    world->items[world->count++] = (struct history_item){series, at_ms};
     if (!world->batch.length)
-        reading_order_begin(&world->order, T0);
+        reading_order_begin(&world->order, world->batch_ms = at_ms);
     entry_put_reading(&world->batch, &world->order, &reading);
     assert_false(world->batch.full);
 }
 
-enum err world_flush(struct fold_world *world) {
+enum err world_flush(struct history_world *world) {
     struct database_failure failure;
-    enum err err = history_add(world->history, T0, world->bytes, world->batch.length, &failure);
+    enum err err = history_add(world->history, world->batch_ms, world->bytes, world->batch.length, &failure);
     world->batch.length = 0;
     return err;
 }
 
-void world_stretch(struct fold_world *world, int64_t from_ms, int64_t to_ms, const unsigned every_s[SERIES]) {
+void world_stretch(struct history_world *world, int64_t from_ms, int64_t to_ms, const unsigned every_s[SERIES]) {
     for (int64_t at_ms = from_ms; at_ms < to_ms; at_ms += 1000) {
         for (uint32_t series = 0; series < SERIES; series++)
             if (every_s[series] && at_ms / 1000 % every_s[series] == 0)
@@ -93,22 +92,14 @@ void world_stretch(struct fold_world *world, int64_t from_ms, int64_t to_ms, con
     }
 }
 
-void world_roll(struct fold_world *world, int64_t wall_ms) {
+void world_roll(struct history_world *world, int64_t wall_ms) {
     struct database_failure failure;
     for (bool more = true; more;)
         assert_int_equal(history_roll(world->history, wall_ms, &more, &failure), ERR_OK);
 }
 
-unsigned world_fold(struct fold_world *world, int64_t wall_ms) {
-    struct database_failure failure;
-    unsigned steps = 0;
-    for (bool more = true; more; steps += more)
-        assert_int_equal(history_fold(world->history, wall_ms, &more, &failure), ERR_OK);
-    return steps;
-}
-
 static bool match(void *context, const struct packed_reading *reading) {
-    struct fold_world *world = context;
+    struct history_world *world = context;
     uint64_t index = index_of(&reading->value);
     assert_true(index < world->count && !world->seen[index]);
     assert_true(world->items[index].series == reading->series && world->items[index].at_ms == reading->at_ms);
@@ -125,7 +116,7 @@ static bool match(void *context, const struct packed_reading *reading) {
     return true;
 }
 
-unsigned world_read(struct fold_world *world, int64_t from_ms, int64_t to_ms) {
+unsigned world_read(struct history_world *world, int64_t from_ms, int64_t to_ms) {
     struct database_failure failure;
     memset(world->seen, 0, world->count);
     world->found = 0;
@@ -136,14 +127,14 @@ unsigned world_read(struct fold_world *world, int64_t from_ms, int64_t to_ms) {
     return world->found;
 }
 
-void world_compare(struct fold_world *world, int64_t from_ms, int64_t to_ms) {
+void world_compare(struct history_world *world, int64_t from_ms, int64_t to_ms) {
     unsigned expected = 0;
     for (unsigned i = 0; i < world->count; i++)
         expected += world->items[i].at_ms >= from_ms && world->items[i].at_ms <= to_ms;
     assert_int_equal(world_read(world, from_ms, to_ms), expected);
 }
 
-int64_t world_number(struct fold_world *world, const char *sql) {
+int64_t world_number(struct history_world *world, const char *sql) {
     struct database_failure failure;
     int64_t value = database_number(world->database, sql);
     assert_int_equal(database_clear(world->database, &failure), ERR_OK);
