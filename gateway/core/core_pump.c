@@ -106,10 +106,20 @@ static void evidence_hurry(struct core *core, const struct now *now) {
         core->evidence_us = due_us + CORE_EVIDENCE_US;
 }
 
+/* Readings for the uplinks and for the history are written at one time, whichever is due first: a file system with a journal notes there
+ * that a file was written, and so does it once for both. */
+static void readings_due(struct core *core, const struct now *now) {
+    if (!core->journal.lanes[LANE_READING].unstored_bytes)
+        return;
+    if (core->readings_due_us == NOW_NEVER)
+        core->readings_due_us = now->mono_us + (core->stopping ? 0 : 1000 * (int64_t)core->config->store.readings_commit_ms);
+    if (core->publisher.history_due_us <= now->mono_us && now->mono_us < core->readings_due_us)
+        core->readings_due_us = now->mono_us;
+}
+
 void core_pump_store(struct core *core, const struct now *now, struct effects *effects) {
     tell_gaps(core, now);
-    if (core->journal.lanes[LANE_READING].unstored_bytes && core->readings_due_us == NOW_NEVER)
-        core->readings_due_us = now->mono_us + (core->stopping ? 0 : 1000 * (int64_t)core->config->store.readings_commit_ms);
+    readings_due(core, now);
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         enum lane lane = (enum lane)i;
         struct journal_run run;
@@ -127,6 +137,7 @@ void core_pump_store(struct core *core, const struct now *now, struct effects *e
             evidence_hurry(core, now);
             continue;
         }
+        publisher_hurry_history(&core->publisher, now->mono_us);
         if (!core->journal.lanes[lane].unstored_bytes)
             core->readings_due_us = NOW_NEVER;
     }

@@ -11,7 +11,7 @@
 #include "gateway/engine.h"
 
 #define HISTORY_BATCHES_MAX 8   /* batches of a few seconds each: what a busy card may hold up */
-#define CURSOR_DELAY_US 15000000 /* a cursor is written at most this long after it moved; each run brings it along, so this is for when there is none */
+#define CURSOR_DELAY_US 45000000 /* a cursor is written at most this long after it moved; each run brings it along, so this is for when there is none */
 
 struct buffer {
     uint8_t *bytes;

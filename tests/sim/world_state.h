@@ -112,6 +112,8 @@ struct model_store {
     uint32_t records_count, records_room;
     uint8_t *rows[UPLINKS_MAX];
     bool asked[UPLINKS_MAX];
+    int64_t readings_us;                 /* of the last run of readings */
+    unsigned readings_runs, batches, together; /* runs of readings, batches of the history, and how often one came with the other */
 };
 
 struct message {

@@ -66,6 +66,10 @@ static void begin_run(struct world *world, const struct effect *effect) {
     struct run *run = &store->runs[effect->store.lane];
     if (run->under_way)
         world_fail(world, "two runs of lane %s are under way", lane_name(effect->store.lane));
+    if (effect->store.lane == LANE_READING) {
+        store->readings_us = world->now_us;
+        store->readings_runs++;
+    }
     *run = (struct run){.under_way = true,
                         .lane = effect->store.lane,
                         .last_seq = effect->store.last_seq,
@@ -266,6 +270,8 @@ static void on_rows(struct world *world, const struct effect *asked) {
 /* ---- effects, events, the end ---- */
 
 static void check_history(struct world *world, const struct effect *effect) {
+    world->store.batches++;
+    world->store.together += world->store.readings_us == world->now_us;
     struct bytes_reader reader;
     struct reading_order order;
     struct packed_reading reading;
