@@ -4,8 +4,9 @@
  *
  *   bench_store DIR [HOURS [COMMIT_S [EVERY_S [DELIVERED]]]]
  *
- * DIR should be on a file system of its own, because the device's count is of all programs. Every 30 s of the day the file system is
- * synced, as the kernel would write back what is older. Prints bytes a reading: on the device, as the kernel counts them for
+ * DIR should be on an ext4 of its own, because the device's count is of all programs. The day takes seconds, so what the kernel does by the clock
+ * is done here: five seconds after files were written it notes their times in the file system's journal, so after each commit a file beside them
+ * is touched and synced, which notes all; and what of the history's log is dirty for 30 s is written back. Prints bytes a reading: on the device, as the kernel counts them for
  * this process, as packed for a commit, and in the history's file, whole pages by what they are used for; and how long one point's 24
  * hours take to be read, the first time and again. */
 #include <fcntl.h>
@@ -110,7 +111,7 @@ static void shares_print(const char *path, struct database *database, uint64_t r
     CHECK(stat(path, &status) == 0);
     printf("%.2f bytes a reading as packed for a commit\n", (double)packed_size / (double)readings);
     printf("%.2f bytes a reading in the history's file\n", (double)status.st_size / (double)readings);
-    double of_readings = share(database, "'chunk', 'hour', 'tail_page'", readings);
+    double of_readings = share(database, "'hour_chunk', 'tail_page'", readings);
     double of_rollups = share(database, "'rollup_10min', 'rollup_hour', 'rollup_day'", readings);
     double unused = (double)(database_number(database, "PRAGMA freelist_count") * database_page_size(database)) / (double)readings;
     if (database_clear(database, &failure) == ERR_OK)
@@ -138,29 +139,26 @@ static void read_back(const char *path, int64_t end_ms) {
     }
 }
 
-static uint64_t folds;
-static int64_t fold_us, fold_longest_us;
+static int64_t roll_us, roll_longest_us, add_longest_us;
+
+static int64_t longer(int64_t longest_us, int64_t took_us) {
+    return took_us > longest_us ? took_us : longest_us;
+}
 
 /* As the writer does, but without its pauses. */
-static void fold_all(struct history *history, int64_t at_ms) {
+static void roll_all(struct history *history, int64_t at_ms) {
     struct database_failure failure;
-    for (bool more = true; more; folds += more) {
+    for (bool more = true; more;) {
         int64_t begin_us = now_mono_us();
-        must(history_fold(history, at_ms, &more, &failure), &failure);
-        int64_t took_us = now_mono_us() - begin_us;
-        fold_us += took_us;
-        fold_longest_us = took_us > fold_longest_us ? took_us : fold_longest_us;
+        must(history_roll(history, at_ms, &more, &failure), &failure);
+        roll_us += now_mono_us() - begin_us;
+        roll_longest_us = longer(roll_longest_us, now_mono_us() - begin_us);
     }
 }
 
 static void acknowledge(uint64_t seq) {
     spool.cursors[0][LANE_READING] = (struct cursor){.low = seq};
     spool.dirty[0][LANE_READING] = true;
-}
-
-static void folds_print(void) {
-    printf("%llu steps of folding, %.1f ms at most and %.1f ms together\n", (unsigned long long)folds, (double)fold_longest_us / 1000,
-           (double)fold_us / 1000);
 }
 
 static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *commit_s, uint64_t *every_s, uint64_t *delivered) {
@@ -173,73 +171,105 @@ static bool arguments_read(int argc, char **argv, uint64_t *hours, uint64_t *com
     return *commit_s && *commit_s <= 60 && *every_s && *every_s <= 100;
 }
 
+struct files {
+    struct arena arena;
+    char history_path[STORE_PATH_SIZE];
+    struct database *spool, *history_file;
+    struct history *history;
+    int folder, beside, history_log;
+};
+
+static void files_open(struct files *files, const char *dir) {
+    char spool_path[STORE_PATH_SIZE];
+    struct database *failed;
+    struct database_failure failure;
+    arena_init(&files->arena);
+    CHECK(files_path(dir, "spool.db", spool_path) == ERR_OK && files_path(dir, "history.db", files->history_path) == ERR_OK);
+    must(database_open(spool_path, DATABASE_FULL, &files->spool, &failure), &failure);
+    must(spool_create(files->spool, &failure), &failure);
+    must(database_open(files->history_path, DATABASE_NORMAL, &files->history_file, &failure), &failure);
+    must(history_create(files->history_file, &failure), &failure);
+    must(spool_load(files->spool, files->history_file, &config, NULL, &files->arena, &image, &spool, &failed, &failure), &failure);
+    must(history_open(files->history_file, POINTS, &config, &files->arena, &files->history, &failure), &failure);
+    files->folder = open(dir, O_RDONLY | O_DIRECTORY);
+    files->beside = openat(files->folder, "beside", O_WRONLY | O_CREAT, 0600);
+    files->history_log = openat(files->folder, "history.db-wal", O_RDWR);
+    CHECK(files->folder >= 0 && files->beside >= 0 && files->history_log >= 0 && syncfs(files->folder) == 0);
+}
+
+static void files_close(struct files *files) {
+    database_close(files->history_file);
+    database_close(files->spool);
+    close(files->history_log);
+    close(files->beside);
+    close(files->folder);
+    arena_done(&files->arena);
+}
+
+/* One commit to each file, as the writer does it. */
+static void commit(struct files *files, uint64_t seq, int64_t at_ms, const uint8_t *bytes, size_t size, bool delivered) {
+    static uint8_t sealed[1 << 20];
+    struct database_failure failure;
+    struct bytes_writer writer;
+    bytes_writer_init(&writer, sealed, sizeof(sealed));
+    struct entry entry = {
+        .lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 1, .seq = seq, .start = 1, .at_ms = at_ms, .body = bytes, .body_size = (uint32_t)size};
+    CHECK(entry_seal(&entry, &writer));
+    struct run run = {.lane = LANE_READING, .first_seq = seq, .last_seq = seq, .body = {sealed, writer.length, sizeof(sealed)}};
+    if (delivered)
+        acknowledge(seq);
+    must(spool_commit(&spool, &run, &failure), &failure);
+    int64_t begin_us = now_mono_us();
+    must(history_add(files->history, at_ms, bytes, size, &failure), &failure);
+    add_longest_us = longer(add_longest_us, now_mono_us() - begin_us);
+    CHECK(futimens(files->beside, NULL) == 0 && fsync(files->beside) == 0);
+}
+
+/* Returns how many readings there were. */
+static uint64_t day_play(struct files *files, uint64_t hours, uint64_t commit_s, uint64_t every_s, bool delivered) {
+    static uint8_t bytes[1 << 20];
+    struct database_failure failure;
+    struct prng prng;
+    uint64_t seq = image.next_seq, readings = 0, synced_s = 0;
+    int64_t at_ms = T0;
+    prng_init(&prng, 1);
+    for (uint64_t s = 0; s < hours * 3600; s += commit_s, at_ms += (int64_t)commit_s * 1000) {
+        size_t size = batch_make(&prng, at_ms, (unsigned)commit_s, (unsigned)every_s, bytes, sizeof(bytes), &readings);
+        if (size)
+            commit(files, seq++, at_ms, bytes, size, delivered);
+        if (s - synced_s >= 30) {
+            synced_s = s;
+            CHECK(sync_file_range(files->history_log, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0);
+        }
+        if (s % 300 < commit_s) {
+            must(history_sync(files->history, &failure), &failure);
+            roll_all(files->history, at_ms);
+        }
+    }
+    must(history_sync(files->history, &failure), &failure);
+    CHECK(syncfs(files->folder) == 0);
+    return readings;
+}
+
 int main(int argc, char **argv) {
     uint64_t hours = 24, commit_s = 10, every_s = 1, delivered = 0;
+    static struct files files;
     if (!arguments_read(argc, argv, &hours, &commit_s, &every_s, &delivered)) {
         fprintf(stderr, "usage: bench_store DIR [HOURS [COMMIT_S [EVERY_S [DELIVERED]]]]\n");
         return 2;
     }
-    static uint8_t bytes[1 << 20], sealed[1 << 20];
-    char spool_path[STORE_PATH_SIZE], history_path[STORE_PATH_SIZE];
-    struct database *spool_database, *history_database, *failed;
-    struct database_failure failure;
-    struct history *history;
-    struct arena arena;
-    struct prng prng;
-    arena_init(&arena);
-    prng_init(&prng, 1);
     points_make((uint32_t)every_s);
-    CHECK(files_path(argv[1], "spool.db", spool_path) == ERR_OK && files_path(argv[1], "history.db", history_path) == ERR_OK);
-    must(database_open(spool_path, DATABASE_FULL, &spool_database, &failure), &failure);
-    must(spool_create(spool_database, &failure), &failure);
-    must(database_open(history_path, DATABASE_NORMAL, &history_database, &failure), &failure);
-    must(history_create(history_database, &failure), &failure);
-    must(spool_load(spool_database, history_database, &config, NULL, &arena, &image, &spool, &failed, &failure), &failure);
-    must(history_open(history_database, POINTS, &config, &arena, &history, &failure), &failure);
-    int folder = open(argv[1], O_RDONLY | O_DIRECTORY);
-    CHECK(folder >= 0 && syncfs(folder) == 0);
-    int64_t device_before = device_bytes(argv[1]), process_before = files_device_bytes(), at_ms = T0;
-    uint64_t seq = image.next_seq, readings = 0, synced_s = 0;
-    for (uint64_t s = 0; s < hours * 3600; s += commit_s, at_ms += (int64_t)commit_s * 1000) {
-        bool more;
-        size_t size = batch_make(&prng, at_ms, (unsigned)commit_s, (unsigned)every_s, bytes, sizeof(bytes), &readings);
-        if (!size)
-            continue;
-        struct bytes_writer writer;
-        bytes_writer_init(&writer, sealed, sizeof(sealed));
-        struct entry entry = {
-            .lane = LANE_READING, .kind = ENTRY_READINGS, .uplinks = 1, .seq = seq, .start = 1, .at_ms = at_ms, .body = bytes, .body_size = (uint32_t)size};
-        CHECK(entry_seal(&entry, &writer));
-        struct run run = {.lane = LANE_READING, .first_seq = seq, .last_seq = seq, .body = {sealed, writer.length, sizeof(sealed)}};
-        if (delivered)
-            acknowledge(seq);
-        must(spool_commit(&spool, &run, &failure), &failure);
-        must(history_add(history, at_ms, bytes, size, &failure), &failure);
-        seq++;
-        if (s - synced_s >= 30) {
-            synced_s = s;
-            CHECK(syncfs(folder) == 0);
-        }
-        if (s % 300 < commit_s) {
-            must(history_checkpoint(history, &failure), &failure);
-            must(history_roll(history, at_ms, &more, &failure), &failure);
-            if (!more)
-                fold_all(history, at_ms);
-        }
-    }
-    must(history_checkpoint(history, &failure), &failure);
-    CHECK(syncfs(folder) == 0);
+    files_open(&files, argv[1]);
+    int64_t device_before = device_bytes(argv[1]), process_before = files_device_bytes();
+    uint64_t readings = day_play(&files, hours, commit_s, every_s, delivered);
     int64_t written = device_bytes(argv[1]) - device_before, process = files_device_bytes() - process_before;
     printf("%llu readings in commits of %llu s: %.1f bytes a reading on the device, %.1f as counted for the process\n",
            (unsigned long long)readings, (unsigned long long)commit_s, (double)written / (double)readings, (double)process / (double)readings);
     printf("at this rate %.0f MB a day on the device\n", (double)written / (double)hours * 24 / 1e6);
-    folds_print();
-    shares_print(history_path, history_database, readings);
-    history_close(history);
-    database_close(history_database);
-    database_close(spool_database);
-    read_back(history_path, at_ms);
-    arena_done(&arena);
-    close(folder);
+    printf("rollups: %.1f ms at most and %.1f ms together; a batch into the history: %.1f ms at most\n", (double)roll_longest_us / 1000,
+           (double)roll_us / 1000, (double)add_longest_us / 1000);
+    shares_print(files.history_path, files.history_file, readings);
+    files_close(&files);
+    read_back(files.history_path, T0 + (int64_t)hours * HOUR_MS);
     return 0;
 }
