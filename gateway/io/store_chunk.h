@@ -16,6 +16,7 @@
 #include "gateway/core/entry.h"
 
 #define HOUR_MS 3600000
+#define WINDOW_MS 600000 /* of the shortest rollup; of each chunk is known in which sixths of its hour it has readings */
 #define HOUR_END (INT64_C(1) << 24) /* beyond every hour that is kept: ids and times of these have room in 64 bits */
 
 /* A row's id: (hour << 20 | series) << 16 | part. */
@@ -25,7 +26,7 @@
 #define CHUNK_SERIES_MASK ((INT64_C(1) << CHUNK_SERIES_BITS) - 1)
 
 #define CHUNK_ITEM_SIZE 64 /* the longest item: token, form, reason, and a text of VALUE_TEXT_SIZE */
-#define CHUNK_ITEMS_SIZE 468 /* of a chunk: with its head and its row's, four share a page of 2048 */
+#define CHUNK_ITEMS_SIZE 464 /* of a chunk: with its head and its row's, four share a page of 2048 */
 #define CHUNK_BODY_SIZE (CHUNK_ITEMS_SIZE + 4) /* with a head of two varints below 2^14 */
 
 enum chunk_form { FORM_NONE, FORM_RAW, FORM_INTEGER, FORM_UNSIGNED, FORM_TEXT, FORM_SCALED, FORM_SINGLE }; /* stored: never renumbered */
@@ -42,6 +43,11 @@ struct chunk_state {
 /* Negative times have no hour. */
 static inline int64_t chunk_hour(int64_t at_ms) {
     return at_ms / HOUR_MS;
+}
+
+/* A bit for the sixth of its hour. */
+static inline unsigned chunk_window(int64_t at_ms) {
+    return 1u << (at_ms % HOUR_MS / WINDOW_MS);
 }
 
 /* Of the first part; all parts are below that of the next series, which after the last one is the next hour. */

@@ -50,7 +50,7 @@ enum err history_create(struct database *database, struct database_failure *ret_
     if (err != ERR_OK || version == HISTORY_VERSION)
         return err;
     database_begin(database);
-    database_run(database, "CREATE TABLE IF NOT EXISTS hour_chunk(id INTEGER PRIMARY KEY, body BLOB NOT NULL); PRAGMA user_version = 5");
+    database_run(database, "CREATE TABLE IF NOT EXISTS hour_chunk(id INTEGER PRIMARY KEY, windows INTEGER NOT NULL, body BLOB NOT NULL); PRAGMA user_version = 5");
     database_run(database, tail_sql);
     database_run(database, series_sql);
     database_run(database, rollup_sql);
@@ -62,7 +62,7 @@ enum err history_create(struct database *database, struct database_failure *ret_
 
 /* Behind those that the series has of this hour. There are more ids than a clock that stands still for a month can use up; what comes then
  * is refused. */
-static void chunk_write(struct history *history, int64_t hour, uint32_t series, const struct bytes_writer *body) {
+static void chunk_write(struct history *history, int64_t hour, uint32_t series, unsigned windows, const struct bytes_writer *body) {
     int64_t id = chunk_id(hour, series), end = id + CHUNK_PARTS;
     statement_bind_int(history->last_chunk, 1, id);
     statement_bind_int(history->last_chunk, 2, end);
@@ -76,7 +76,8 @@ static void chunk_write(struct history *history, int64_t hour, uint32_t series, 
         return;
     }
     statement_bind_int(history->put_chunk, 1, id);
-    statement_bind_bytes(history->put_chunk, 2, body->bytes, body->length);
+    statement_bind_int(history->put_chunk, 2, windows);
+    statement_bind_bytes(history->put_chunk, 3, body->bytes, body->length);
     statement_step(history->put_chunk);
 }
 
@@ -87,8 +88,9 @@ static void open_write(struct history *history) {
             uint8_t bytes[CHUNK_BODY_SIZE];
             struct bytes_writer body;
             bytes_writer_init(&body, bytes, sizeof(bytes));
-            block = open_chunk(block, &body);
-            chunk_write(history, open->hour, series, &body);
+            unsigned windows;
+            block = open_chunk(block, &body, &windows);
+            chunk_write(history, open->hour, series, windows, &body);
         }
 }
 
@@ -135,8 +137,8 @@ static void batch_look(struct history *history) {
         bool possible = reading_possible(history, &reading);
         history->refused += !possible && !history->rest.counted;
         history->readings += possible && !history->rest.counted;
-        if (possible && reading.at_ms / ROLLUP_LEAST_MS != due) {
-            due = reading.at_ms / ROLLUP_LEAST_MS;
+        if (possible && reading.at_ms / WINDOW_MS != due) {
+            due = reading.at_ms / WINDOW_MS;
             rollup_due(history->rollup, reading.at_ms);
         }
     }
@@ -293,9 +295,9 @@ static void old_put(void *context, const struct packed_reading *reading) {
         open_clear(&history->open);
         history->open.hour = hour;
     }
-    if (reading->at_ms / ROLLUP_LEAST_MS != history->old_due)
+    if (reading->at_ms / WINDOW_MS != history->old_due)
         rollup_due(history->rollup, reading->at_ms);
-    history->old_due = reading->at_ms / ROLLUP_LEAST_MS;
+    history->old_due = reading->at_ms / WINDOW_MS;
 }
 
 /* What an older file has is packed anew, an hour in a transaction. */
@@ -323,7 +325,7 @@ enum err history_open(struct database *database, uint32_t series_count, const st
     open_init(&history->open, series_count, hour_readings(config), arena);
     tail_open(&history->tail, database);
     history->last_chunk = database_prepare(database, "SELECT id FROM hour_chunk WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1");
-    history->put_chunk = database_prepare(database, "INSERT INTO hour_chunk VALUES(?, ?)");
+    history->put_chunk = database_prepare(database, "INSERT INTO hour_chunk VALUES(?, ?, ?)");
     history->drop_chunks = database_prepare(database, "DELETE FROM hour_chunk WHERE id < ?");
     history->oldest_chunk = database_prepare(database, "SELECT id FROM hour_chunk WHERE id >= 0 ORDER BY id LIMIT 1");
     history->drop_old = database_prepare(database, "DELETE FROM hour WHERE id < ?");

@@ -38,7 +38,7 @@ static struct open_block *block_add(struct open_hour *open, struct open_series *
         return NULL;
     open->free = block->next;
     block->next = NULL;
-    block->used = block->readings = 0;
+    block->used = block->readings = block->windows = 0;
     block->place = last ? (uint8_t)((last->place + 1) % CHUNK_BLOCKS) : 0;
     *(last ? &last->next : &series->first) = block;
     series->last = block;
@@ -66,6 +66,7 @@ bool open_put(struct open_hour *open, const struct packed_reading *reading) {
     CHECK(!writer.full);
     memcpy(block->bytes + block->used, item, writer.length);
     block->used = (uint8_t)(block->used + writer.length);
+    block->windows = (uint8_t)(block->windows | chunk_window(reading->at_ms));
     block->readings++;
     series->state = state;
     return true;
@@ -83,10 +84,12 @@ void open_clear(struct open_hour *open) {
     open->hour = HOUR_NONE;
 }
 
-const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body) {
+const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body, unsigned *ret_windows) {
     const struct open_block *end = block;
     uint32_t count = 0, size = 0;
+    *ret_windows = 0;
     do {
+        *ret_windows |= end->windows;
         count += end->readings;
         size += end->used;
         end = end->next;

@@ -18,7 +18,7 @@
 
 struct open_block {
     struct open_block *next; /* of the series, or of what is free */
-    uint8_t used, readings, place; /* bytes; place in its chunk */
+    uint8_t used, readings, windows, place; /* bytes; chunk_window of all of them; place in its chunk */
     uint8_t bytes[OPEN_BLOCK_SIZE];
 };
 
@@ -44,7 +44,7 @@ NODISCARD bool open_put(struct open_hour *open, const struct packed_reading *rea
 /* Nothing is open then. */
 void open_clear(struct open_hour *open);
 
-/* The body of the chunk that begins with this block (CHUNK_BODY_SIZE have room); the first block of the next one, or NULL. */
-const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body);
+/* The body of the chunk that begins with this block (CHUNK_BODY_SIZE have room), and its windows; the first block of the next one, or NULL. */
+const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body, unsigned *ret_windows);
 
 #endif

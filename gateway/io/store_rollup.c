@@ -19,7 +19,6 @@
 #include "gateway/io/store_chunk.h"
 #include "gateway/io/store_history_old.h"
 
-#define WINDOW_MS ((int64_t)ROLLUP_LEAST_MS)
 #define HOUR_WINDOWS (HOUR_MS / WINDOW_MS)
 #define STEP_UNITS 144       /* a day of ten minutes a call */
 #define STEP_WORK 400000     /* or when so many readings and rows were looked at: alarms are committed by the same thread */
@@ -68,8 +67,8 @@ struct rollup *rollup_open(struct database *database, const struct open_hour *op
     rollup->sums = arena_take(arena, series_count ? series_count : 1, sizeof(*rollup->sums));
     for (uint32_t i = 0; i < series_count; i++)
         rollup->sums[i] = (struct sum){0};
-    rollup->chunks = database_prepare(database, "SELECT id, body FROM hour_chunk WHERE id >= ? AND id < ?");
-    rollup->old = database_prepare(database, "SELECT id, body FROM hour WHERE id >= ? AND id < ?");
+    rollup->chunks = database_prepare(database, "SELECT id, windows, body FROM hour_chunk WHERE id >= ? AND id < ?");
+    rollup->old = database_prepare(database, "SELECT id, 63, body FROM hour WHERE id >= ? AND id < ?");
     rollup->rows = database_prepare(database, "SELECT id, n, valid, least, mean, most FROM rollup_10min WHERE id >= ? AND id < ?");
     rollup->next_due = database_prepare(database, "SELECT id FROM due WHERE id >= ? ORDER BY id LIMIT 1");
     rollup->put_due = database_prepare(database, "INSERT OR IGNORE INTO due VALUES(?)");
@@ -121,8 +120,9 @@ static void chunks_sum(struct rollup *rollup, struct statement *chunks, int64_t 
     statement_bind_int(chunks, 2, to_id);
     while (statement_step(chunks)) {
         size_t size;
-        const uint8_t *body = statement_bytes(chunks, 1, &size);
-        body_sum(rollup, window, (uint32_t)(statement_int(chunks, 0) >> part_bits & CHUNK_SERIES_MASK), body, size);
+        const uint8_t *body = statement_bytes(chunks, 2, &size);
+        if (statement_int(chunks, 1) & chunk_window(window * WINDOW_MS))
+            body_sum(rollup, window, (uint32_t)(statement_int(chunks, 0) >> part_bits & CHUNK_SERIES_MASK), body, size);
     }
 }
 
@@ -132,8 +132,10 @@ static void open_sum(struct rollup *rollup, int64_t window) {
             uint8_t bytes[CHUNK_BODY_SIZE];
             struct bytes_writer body;
             bytes_writer_init(&body, bytes, sizeof(bytes));
-            block = open_chunk(block, &body);
-            body_sum(rollup, window, series, body.bytes, body.length);
+            unsigned windows;
+            block = open_chunk(block, &body, &windows);
+            if (windows & chunk_window(window * WINDOW_MS))
+                body_sum(rollup, window, series, body.bytes, body.length);
         }
 }
 

@@ -11,8 +11,6 @@
 
 enum rollup_level { ROLLUP_10MIN, ROLLUP_HOUR, ROLLUP_DAY, ROLLUP_LEVELS };
 
-#define ROLLUP_LEAST_MS 600000 /* of the shortest level */
-
 struct rollup_row {
     int64_t from_ms;
     uint64_t count, valid;

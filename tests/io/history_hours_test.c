@@ -164,7 +164,7 @@ static void damage_ends_early(void **state) {
     database_run(world->database, "UPDATE hour_chunk SET body = substr(body, 1, length(body) / 2) WHERE id % 5 = 0;"
                                   "UPDATE hour_chunk SET body = zeroblob(9) WHERE id % 7 = 0; UPDATE hour_chunk SET body = x'' WHERE id % 11 = 0;"
                                   "UPDATE hour_chunk SET body = zeroblob(2000) WHERE (id >> 16 & 0xFFFFF) = 2;"
-                                  "INSERT INTO hour_chunk VALUES(-5, x'00'), (1 << 36 | 900000 << 16, x'FF'), (7, zeroblob(20)), (12 << 36 | 0xFFFFF, x'00')");
+                                  "INSERT INTO hour_chunk VALUES(-5, 63, x'00'), (1 << 36 | 900000 << 16, 63, x'FF'), (7, 63, zeroblob(20)), (12 << 36 | 0xFFFFF, 63, x'00')");
     unsigned readable = world_read(world, 0, FAR_MS);
     assert_true(readable > world->count / 4 && readable < world->count);
     world_roll(world, FAR_MS);
@@ -172,7 +172,7 @@ static void damage_ends_early(void **state) {
     world_stretch(world, T0 + 2 * HOUR_MS + 400000, T0 + 2 * HOUR_MS + 404000, mixed);
     world_roll(world, FAR_MS);
     assert_true(world_read(world, 0, FAR_MS) > readable);
-    database_run(world->database, "INSERT INTO hour VALUES(-(1 << 50), 1, x'00'), (9223372036854775807, 1, x'00'); INSERT INTO hour_chunk VALUES(1 << 62, x'00')");
+    database_run(world->database, "INSERT INTO hour VALUES(-(1 << 50), 1, x'00'), (9223372036854775807, 1, x'00'); INSERT INTO hour_chunk VALUES(1 << 62, 63, x'00')");
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(history_expire(world->history, FAR_MS, &failure), ERR_OK);
     assert_int_equal(world_number(world, "SELECT count(*) FROM hour_chunk"), 1); /* which is of no hour */
