@@ -2,7 +2,8 @@
 /* What of an alarm survives a restart: state, acknowledged, history, since, at, occurrence, value, then what came later: abnormal, owed,
  * raised, and who put it aside, why, until when; then its class and priority, for the day on which nobody knows its rule any more.
  * A field is only ever added at the end, and only read when the record goes on so far.
- * A delay is not kept: after a restart it begins anew, which can only make an alarm later by its own delay, never lose it. */
+ * A delay is not kept, nor readings that did not make the alarm active yet: the record may have been written while they came and not when they
+ * went. After a restart both begin anew, which can only make an alarm later by its own delay, never lose it. */
 #include "base/bytes.h"
 #include "base/check.h"
 #include "gateway/core/alarm.h"
@@ -89,6 +90,7 @@ bool alarm_record_get(struct alarm *alarm, const uint8_t *bytes, size_t size) {
     read.state = state_of_today(alarm->rule, (uint8_t)read.state, read.acknowledged);
     if (!alarm_state_aside(read.state))
         read.abnormal = alarm_state_active(read.state);
+    read.history = read.abnormal ? read.history | 1 : 0; /* of what is active the deadband goes on; what was only on its way begins anew */
     if (read.state == ALARM_NORMAL) {
         read.occurrence_start = read.occurrence_seq = 0;
         read.raised = read.owed = false;

@@ -312,6 +312,51 @@ static void s008_detector_without_a_value(void **state) {
     world_close(world);
 }
 
+/* A record is written when the store can, and may so tell of a current that was just too high and never long enough to be told. A restart
+ * much later must not take one within the deadband for what goes on of that: nothing was active, so nothing goes on. */
+static void s009_restart_within_the_deadband(void **state) {
+    (void)state;
+    struct world *world = world_open("shed", 9);
+    world_start(world);
+    world_run_until(world, 10000);
+    world_store_failing(world, true);
+    world_set(world, "meter-1/current", "9.5");
+    world_run_until(world, 20000);
+    world_set(world, "meter-1/current", "2");
+    world_run_until(world, 30000);
+    world_set(world, "meter-1/current", "9.5");
+    world_run_until(world, 32000);
+    world_store_failing(world, false);
+    world_run_until(world, 34000);
+    world_set(world, "meter-1/current", "2");
+    world_run_until(world, 60000);
+    world_set(world, "meter-1/current", "8.8");
+    world_run_until(world, 65000);
+    world_crash(world, false);
+    world_start(world);
+    world_run_until(world, 120000);
+    world_expect(world, "alarm meter-1/overcurrent|world:|crash|start",
+                 "[     0.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=1\n"
+                 "[     0.025] city <- event system started replayed\n"
+                 "[    10.000] world: store fails\n"
+                 "[    10.000] world: meter-1/current = 9.5\n"
+                 "[    15.645] alarm meter-1/overcurrent unacknowledged by=condition value=9.5\n"
+                 "[    15.650] city <- event alarm meter-1/overcurrent unacknowledged\n"
+                 "[    20.000] world: meter-1/current = 2\n"
+                 "[    22.645] alarm meter-1/overcurrent returned by=return value=2\n"
+                 "[    22.650] city <- event alarm meter-1/overcurrent returned\n"
+                 "[    30.000] world: meter-1/current = 9.5\n"
+                 "[    32.000] world: store is well\n"
+                 "[    34.000] world: meter-1/current = 2\n"
+                 "[    60.000] world: meter-1/current = 8.8\n"
+                 "[    65.000] crash\n"
+                 "[    65.000] start gateway=sim-01 devices=3 points=4 alarms=7 uplinks=1 next_seq=30\n"
+                 "[    65.000] alarm meter-1/overcurrent restored returned\n"
+                 "[    65.029] city <- event system started replayed\n");
+    world_settle(world);
+    world_close(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s001_smoke_to_subscriber),
@@ -322,6 +367,7 @@ int main(void) {
         cmocka_unit_test(s006_latch),
         cmocka_unit_test(s007_relay_away),
         cmocka_unit_test(s008_detector_without_a_value),
+        cmocka_unit_test(s009_restart_within_the_deadband),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
