@@ -106,20 +106,19 @@ static void submit(struct world *world, uint16_t b, const struct bus_request *re
         world_arrange(world, wire_us + bus->turnaround_us, COMING_ASKED, b, NULL);
 }
 
-/* What the device holds now is the truth about every reading of this answer. */
-static void note_truth(struct world *world, uint16_t d, int64_t in_us) {
+/* What the device held when it gave the reply on the line is the truth about every reading of this answer. */
+static void note_truth(struct world *world, uint16_t b, uint16_t d) {
     const struct config_device *device = &world->config->devices[d];
+    int64_t in_us = world->buses[b].answer_at_us - world->now_us;
     int64_t wall_ms = world_now(world).wall_ms + (world->now_us + in_us) / 1000 - world->now_us / 1000;
     for (uint16_t p = 0; p < device->spec.points_count; p++) {
-        struct reading reading;
-        if (device->spec.points[p].derived) /* the device knows nothing of it */
+        const struct reading *told = &world->buses[b].told[p];
+        if (device->spec.points[p].derived || told->quality != QUALITY_GOOD) /* the device knows nothing of what is derived */
             continue;
-        slave_get(&world->plant.devices[d].slave, p, &reading);
-        if (reading.quality == QUALITY_GOOD)
-            truth_add(world, device->first_point + p, wall_ms, &reading.value);
-        if (reading.quality == QUALITY_GOOD) /* what the history may take: with its wall time, or with the one it will turn out to have had */
-            truth_add(world, device->first_point + p, world->wall_trusted ? TIMED_MS + wall_ms : UNTIMED_MS + (world->now_us + in_us) / 1000,
-                      &reading.value);
+        truth_add(world, device->first_point + p, wall_ms, &told->value);
+        /* What the history may take: with its wall time, or with the one it will turn out to have had. */
+        truth_add(world, device->first_point + p, world->wall_trusted ? TIMED_MS + wall_ms : UNTIMED_MS + (world->now_us + in_us) / 1000,
+                  &told->value);
     }
 }
 
@@ -158,8 +157,12 @@ static void on_asked(struct world *world, uint16_t b) {
     }
     int64_t wire_us = line.baud ? line_bytes_us(&line, bus->reply.size + 3u) : NETWORK_US;
     bus->answer_at_us = world->now_us + wire_us;
+    const struct device_spec *spec = &world->config->devices[d].spec;
+    for (uint16_t p = 0; p < spec->points_count; p++)
+        if (!spec->points[p].derived)
+            slave_get(&world->plant.devices[d].slave, p, &bus->told[p]);
     if (device->fault != SICK_EXCEPTION)
-        note_truth(world, d, wire_us);
+        note_truth(world, b, d);
     arrange_answer(world, b, wire_us, BUS_ANSWERED);
 }
 
@@ -167,7 +170,7 @@ static void on_asked(struct world *world, uint16_t b) {
 void bus_clock(struct world *world) {
     for (uint16_t b = 0; b < world->config->buses_count; b++)
         if (world->buses[b].under_way && world->buses[b].answer_at_us >= world->now_us)
-            note_truth(world, plant_device_at(&world->plant, b, world->buses[b].request.unit_id), world->buses[b].answer_at_us - world->now_us);
+            note_truth(world, b, plant_device_at(&world->plant, b, world->buses[b].request.unit_id));
 }
 
 static void on_answer(struct world *world, uint16_t b) {

@@ -61,6 +61,7 @@ struct model_bus {
     int64_t changed_us, sent_us, free_us; /* free_us: when the line has been silent long enough */
     struct bus_request request;
     struct pdu reply;
+    struct reading told[POINTS_PER_DEVICE_MAX]; /* what the device held when it gave that reply */
     int64_t answer_at_us; /* of a reply on the line */
     int64_t turnaround_us;
     enum bus_status status;
