@@ -15,7 +15,7 @@
 #include "gateway/core/entry.h"
 #include "gateway/core/missed.h"
 
-#define JOURNAL_READING_SIZE (13u << 16) /* 13 s of 10,000 readings a second, ten a message: a disk may stall that long and nothing is lost */
+#define JOURNAL_READING_SIZE (12u << 16) /* 12 s of 10,000 readings a second, ten a message: a disk may stall that long and nothing is lost */
 #define JOURNAL_EVENT_SIZE (512u << 10) /* about 1,000 events in each of the two event lanes */
 #define JOURNAL_ENTRY_SMALLEST 64       /* for sizing the index: a sealed entry of one or two readings */
 #define JOURNAL_RUN_SIZE (256u << 10)   /* most bytes of one run to the store; a fuller lane does not wait for its period */

@@ -233,18 +233,18 @@ static void s206_memory_used_up(void **state) {
                  "[    10.002] uplink city down lost: the connection was lost (next try in 0.8 s)\n"
                  "[    10.822] uplink city down unreachable: the address does not answer; check name, network and firewall (next try in 2.4 s)\n"
                  "[    36.009] store fails: the operating system reported an error; entries stay in memory\n"
-                 "[   809.801] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
-                 "[   829.801] gap uplink=city lane=reading count=100 why=the store does not take entries and memory is full\n"
-                 "[   869.801] gap uplink=city lane=reading count=200 why=the store does not take entries and memory is full\n"
-                 "[   900.529] store works again\n"
-                 "[   900.529] gap uplink=city lane=reading count=153 why=the store does not take entries and memory is full\n"
-                 "[   910.529] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   748.401] gap uplink=city lane=reading count=1 why=the store does not take entries and memory is full\n"
+                 "[   768.401] gap uplink=city lane=reading count=100 why=the store does not take entries and memory is full\n"
+                 "[   808.401] gap uplink=city lane=reading count=200 why=the store does not take entries and memory is full\n"
+                 "[   888.401] gap uplink=city lane=reading count=400 why=the store does not take entries and memory is full\n"
+                 "[   900.617] store works again\n"
+                 "[   900.617] gap uplink=city lane=reading count=61 why=the store does not take entries and memory is full\n"
                  "[   955.564] uplink city up mqtt=5 window=100\n"
                  "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n"
                  "[   955.569] city <- event gap lane=reading count=100 why=the store does not take entries and memory is full replayed\n"
                  "[   955.569] city <- event gap lane=reading count=200 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=153 why=the store does not take entries and memory is full replayed\n"
-                 "[   955.569] city <- event gap lane=reading count=1 why=the store does not take entries and memory is full replayed\n");
+                 "[   955.569] city <- event gap lane=reading count=400 why=the store does not take entries and memory is full replayed\n"
+                 "[   955.569] city <- event gap lane=reading count=61 why=the store does not take entries and memory is full replayed\n");
     uint64_t missed = 0; /* the first fifty had arrived before the link broke: they are lost here, and no gap */
     for (uint64_t seq = 1; seq <= world->newest_seq; seq++)
         missed += (world->ledger[seq].told_lanes >> LANE_READING & 1) && !world->ledger[seq].received && !world->ledger[seq].durable;
