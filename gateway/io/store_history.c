@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/io/store_history.h"
 
-#include <string.h>
-
-#include "base/check.h"
 #include "gateway/io/store_history_old.h"
 #include "gateway/io/store_open.h"
 #include "gateway/io/store_rollup.h"
@@ -60,10 +57,11 @@ enum err history_create(struct database *database, struct database_failure *ret_
 
 /* ---- chunks ---- */
 
-/* Behind those that the series has of this hour. There are more ids than a clock that stands still for a month can use up; what comes then
+/* Behind those that the series has of the open hour. There are more ids than a clock that stands still for a month can use up; what comes then
  * is refused. */
-static void chunk_write(struct history *history, int64_t hour, uint32_t series, unsigned windows, const struct bytes_writer *body) {
-    int64_t id = chunk_id(hour, series), end = id + CHUNK_PARTS;
+static void chunk_write(void *context, uint32_t series, unsigned windows, const struct bytes_writer *body) {
+    struct history *history = context;
+    int64_t id = chunk_id(history->open.hour, series), end = id + CHUNK_PARTS;
     statement_bind_int(history->last_chunk, 1, id);
     statement_bind_int(history->last_chunk, 2, end);
     if (statement_step(history->last_chunk))
@@ -81,24 +79,11 @@ static void chunk_write(struct history *history, int64_t hour, uint32_t series, 
     statement_step(history->put_chunk);
 }
 
-static void open_write(struct history *history) {
-    const struct open_hour *open = &history->open;
-    for (uint32_t series = 0; series < open->series_count; series++)
-        for (const struct open_block *block = open->series[series].first; block;) {
-            uint8_t bytes[CHUNK_BODY_SIZE];
-            struct bytes_writer body;
-            bytes_writer_init(&body, bytes, sizeof(bytes));
-            unsigned windows;
-            block = open_chunk(block, &body, &windows);
-            chunk_write(history, open->hour, series, windows, &body);
-        }
-}
-
 static enum err hour_close(struct history *history, struct database_failure *ret_failure) {
     if (history->open.hour == HOUR_NONE)
         return ERR_OK;
     database_begin(history->database);
-    open_write(history);
+    open_each(&history->open, chunk_write, history);
     tail_clear(&history->tail);
     enum err err = database_end(history->database, ret_failure);
     if (err != ERR_OK)
@@ -128,6 +113,13 @@ static bool reading_of_hour(const struct history *history, const struct packed_r
     return reading_possible(history, reading) && chunk_hour(reading->at_ms) == hour;
 }
 
+/* The time is due to be summed; *due, the ten minutes that were made so last, spares a look for each of their readings. */
+static void window_due(struct history *history, int64_t at_ms, int64_t *due) {
+    if (at_ms / WINDOW_MS != *due)
+        rollup_due(history->rollup, at_ms);
+    *due = at_ms / WINDOW_MS;
+}
+
 /* What the batch has is counted, and due to be summed. */
 static void batch_look(struct history *history) {
     struct place batch = history->rest.begin;
@@ -137,10 +129,8 @@ static void batch_look(struct history *history) {
         bool possible = reading_possible(history, &reading);
         history->refused += !possible && !history->rest.counted;
         history->readings += possible && !history->rest.counted;
-        if (possible && reading.at_ms / WINDOW_MS != due) {
-            due = reading.at_ms / WINDOW_MS;
-            rollup_due(history->rollup, reading.at_ms);
-        }
+        if (possible)
+            window_due(history, reading.at_ms, &due);
     }
     history->rest.counted = true;
 }
@@ -287,17 +277,15 @@ static bool tail_take(void *context, int64_t hour, const struct reading_order *o
 
 static void old_put(void *context, const struct packed_reading *reading) {
     struct history *history = context;
-    int64_t hour = reading->at_ms / HOUR_MS;
+    int64_t hour = chunk_hour(reading->at_ms);
     if (!reading_possible(history, reading))
         return;
     while (history->open.hour != hour || !open_put(&history->open, reading)) {
-        open_write(history);
+        open_each(&history->open, chunk_write, history);
         open_clear(&history->open);
         history->open.hour = hour;
     }
-    if (reading->at_ms / WINDOW_MS != history->old_due)
-        rollup_due(history->rollup, reading->at_ms);
-    history->old_due = reading->at_ms / WINDOW_MS;
+    window_due(history, reading->at_ms, &history->old_due);
 }
 
 /* What an older file has is packed anew, an hour in a transaction. */
@@ -306,7 +294,7 @@ static enum err old_convert(struct history *history, struct database_failure *re
     for (bool more = old_any(history->database); err == ERR_OK && more;) {
         database_begin(history->database);
         more = old_take(history->database, old_put, history);
-        open_write(history);
+        open_each(&history->open, chunk_write, history);
         open_clear(&history->open);
         err = database_end(history->database, ret_failure);
     }

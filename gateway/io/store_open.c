@@ -84,7 +84,8 @@ void open_clear(struct open_hour *open) {
     open->hour = HOUR_NONE;
 }
 
-const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body, unsigned *ret_windows) {
+/* The chunk that begins with this block; the first block of the next one, or NULL. */
+static const struct open_block *chunk_take(const struct open_block *block, struct bytes_writer *body, unsigned *ret_windows) {
     const struct open_block *end = block;
     uint32_t count = 0, size = 0;
     *ret_windows = 0;
@@ -99,4 +100,17 @@ const struct open_block *open_chunk(const struct open_block *block, struct bytes
         bytes_put_raw(body, block->bytes, block->used);
     CHECK(!body->full);
     return end;
+}
+
+void open_each(const struct open_hour *open, void (*sink)(void *context, uint32_t series, unsigned windows, const struct bytes_writer *body),
+               void *context) {
+    for (uint32_t series = 0; series < open->series_count; series++)
+        for (const struct open_block *block = open->series[series].first; block;) {
+            uint8_t bytes[CHUNK_BODY_SIZE];
+            struct bytes_writer body;
+            unsigned windows;
+            bytes_writer_init(&body, bytes, sizeof(bytes));
+            block = chunk_take(block, &body, &windows);
+            sink(context, series, windows, &body);
+        }
 }

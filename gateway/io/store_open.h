@@ -44,7 +44,8 @@ NODISCARD bool open_put(struct open_hour *open, const struct packed_reading *rea
 /* Nothing is open then. */
 void open_clear(struct open_hour *open);
 
-/* The body of the chunk that begins with this block (CHUNK_BODY_SIZE have room), and its windows; the first block of the next one, or NULL. */
-const struct open_block *open_chunk(const struct open_block *block, struct bytes_writer *body, unsigned *ret_windows);
+/* Every chunk, series after series, each series' in their order, with chunk_window of all its readings; the body holds only while the sink runs. */
+void open_each(const struct open_hour *open, void (*sink)(void *context, uint32_t series, unsigned windows, const struct bytes_writer *body),
+               void *context);
 
 #endif

@@ -126,17 +126,15 @@ static void chunks_sum(struct rollup *rollup, struct statement *chunks, int64_t 
     }
 }
 
-static void open_sum(struct rollup *rollup, int64_t window) {
-    for (uint32_t series = 0; series < rollup->open->series_count; series++)
-        for (const struct open_block *block = rollup->open->series[series].first; block;) {
-            uint8_t bytes[CHUNK_BODY_SIZE];
-            struct bytes_writer body;
-            bytes_writer_init(&body, bytes, sizeof(bytes));
-            unsigned windows;
-            block = open_chunk(block, &body, &windows);
-            if (windows & chunk_window(window * WINDOW_MS))
-                body_sum(rollup, window, series, body.bytes, body.length);
-        }
+struct summing {
+    struct rollup *rollup;
+    int64_t window;
+};
+
+static void open_sum(void *context, uint32_t series, unsigned windows, const struct bytes_writer *body) {
+    const struct summing *summing = context;
+    if (windows & chunk_window(summing->window * WINDOW_MS))
+        body_sum(summing->rollup, summing->window, series, body->bytes, body->length);
 }
 
 static void window_sum(struct rollup *rollup, int64_t window) {
@@ -144,7 +142,7 @@ static void window_sum(struct rollup *rollup, int64_t window) {
     chunks_sum(rollup, rollup->old, old_id(hour, 0), old_id(hour + 1, 0), OLD_PART_BITS, window);
     chunks_sum(rollup, rollup->chunks, chunk_id(hour, 0), chunk_id(hour + 1, 0), CHUNK_PART_BITS, window);
     if (rollup->open->hour == hour)
-        open_sum(rollup, window);
+        open_each(rollup->open, open_sum, &(struct summing){rollup, window});
 }
 
 static void rows_sum(struct rollup *rollup, int64_t from_window, int64_t to_window) {
